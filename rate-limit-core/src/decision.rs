@@ -1,0 +1,160 @@
+//! The decision on a request: one value from which headers, bodies and logs are made.
+
+use std::sync::Arc;
+
+use crate::algorithm::Wait;
+use crate::charge::Charges;
+use crate::inline::InlineVec;
+use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
+use crate::policy::RateLimitPolicy;
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Verdict {
+    /// It passes, and was counted.
+    Allow,
+    /// It is on the list of the blocked (403).
+    Block,
+    /// A policy says no (429).
+    Deny,
+    /// It is on the list of the exempt: it passes, and was not counted.
+    Exempt,
+    /// The store does not answer, and the policy does not let it pass (503).
+    Unavailable,
+}
+
+/// Who took the decision.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Origin {
+    /// The fallback of this process, while the store does not answer. The decision is *degraded*.
+    Fallback,
+    /// The store.
+    Store,
+}
+
+/// The decision on one request, all of it from one instant.
+#[derive(Clone, Debug)]
+pub struct Decision {
+    verdict: Verdict,
+    origin: Origin,
+    policies: InlineVec<PolicyOutcome>,
+}
+
+/// One policy and what it says.
+#[derive(Clone, Debug)]
+pub struct PolicyOutcome {
+    policy: Arc<RateLimitPolicy>,
+    units: u64,
+    outcome: Outcome,
+}
+
+impl PolicyOutcome {
+    /// The policy, in the version that decided.
+    pub const fn policy(&self) -> &Arc<RateLimitPolicy> {
+        &self.policy
+    }
+
+    /// The units asked for.
+    pub const fn units(&self) -> u64 {
+        self.units
+    }
+
+    /// What the policy says.
+    pub const fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+}
+
+impl Decision {
+    /// A decision without a look at any policy.
+    pub(crate) const fn plain(verdict: Verdict, origin: Origin) -> Self {
+        Self { verdict, origin, policies: InlineVec::new() }
+    }
+
+    /// The decision that follows from the answer of a store.
+    pub(crate) fn from_outcomes(charges: &Charges, outcomes: &Outcomes, origin: Origin) -> Self {
+        let policies: InlineVec<_> = charges
+            .iter()
+            .zip(outcomes.iter())
+            .map(|(charge, outcome)| PolicyOutcome {
+                policy: charge.policy().clone(),
+                units: charge.units(),
+                outcome: *outcome,
+            })
+            .collect();
+        let mut decision = Self { verdict: Verdict::Allow, origin, policies };
+        if decision.violated().next().is_some() {
+            decision.verdict = Verdict::Deny;
+        }
+        decision
+    }
+
+    pub(crate) const fn with_verdict(mut self, verdict: Verdict) -> Self {
+        self.verdict = verdict;
+        self
+    }
+
+    /// What happens to the request.
+    pub const fn verdict(&self) -> Verdict {
+        self.verdict
+    }
+
+    /// Whether the request passes.
+    pub const fn is_allowed(&self) -> bool {
+        matches!(self.verdict, Verdict::Allow | Verdict::Exempt)
+    }
+
+    /// Whether the decision was taken without the store.
+    pub const fn is_degraded(&self) -> bool {
+        matches!(self.origin, Origin::Fallback)
+    }
+
+    /// The enforced policies and what they say, in the order of the charges.
+    pub fn enforced(&self) -> impl Iterator<Item = &PolicyOutcome> {
+        self.policies.iter().filter(|one| one.policy.is_enforced())
+    }
+
+    /// The enforced policies that say no.
+    pub fn violated(&self) -> impl Iterator<Item = &PolicyOutcome> {
+        self.enforced().filter(|one| one.outcome.is_violated())
+    }
+
+    /// The shadow policies and what they say, for metrics and logs only.
+    pub fn shadow(&self) -> impl Iterator<Item = &PolicyOutcome> {
+        self.policies.iter().filter(|one| !one.policy.is_enforced())
+    }
+
+    /// The shadow policies that would have denied the request.
+    pub fn would_deny(&self) -> impl Iterator<Item = &PolicyOutcome> {
+        self.shadow().filter(|one| one.outcome.is_violated())
+    }
+
+    /// The policy that describes the decision best: on denial the violated one with the longest
+    /// wait, otherwise the enforced one with the least `remaining / capacity`. The first among
+    /// equals; `None` if no enforced policy was asked.
+    pub fn closest(&self) -> Option<&PolicyOutcome> {
+        let longest_wait = self.violated().reduce(|longest, one| {
+            if one.outcome.wait > longest.outcome.wait { one } else { longest }
+        });
+        longest_wait.or_else(|| {
+            self.enforced().reduce(|least, one| if is_closer(one, least) { one } else { least })
+        })
+    }
+
+    /// How long the client has to wait: the longest wait of the violated policies.
+    /// [`Wait::Now`] if none is violated.
+    pub fn wait(&self) -> Wait {
+        self.violated().map(|one| one.outcome.wait).max().unwrap_or(Wait::Now)
+    }
+
+    /// Whether a ban of a penalty ladder is among the reasons for the denial.
+    pub fn is_ban(&self) -> bool {
+        self.violated().any(|one| one.outcome.verdict == PolicyVerdict::Ban)
+    }
+}
+
+/// Compares `remaining / capacity` without dividing. Both are at most 2^32, so the products fit.
+fn is_closer(one: &PolicyOutcome, other: &PolicyOutcome) -> bool {
+    one.outcome.remaining.saturating_mul(other.policy.capacity())
+        < other.outcome.remaining.saturating_mul(one.policy.capacity())
+}

@@ -1,0 +1,214 @@
+//! The use case: from the charges of a request to one decision.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::access::{Access, AccessLists};
+use crate::adjustment::Settled;
+use crate::algorithm::Wait;
+use crate::charge::{Charge, Charges};
+use crate::decision::{Decision, Origin, Verdict};
+use crate::outcome::Outcomes;
+use crate::policy::{FailureMode, RateLimitPolicy};
+use crate::receipt::Receipt;
+use crate::repository::{Answer, RateLimitRepository, RepositoryError, Settle};
+
+mod builder;
+mod degraded;
+
+pub use builder::{EnforceError, EnforceRateLimitBuilder};
+
+/// Decides requests: exemptions and blocks, one call to the store, and what happens when the store
+/// does not answer.
+///
+/// Cloning shares everything.
+///
+/// # Example: a limit without any web framework
+///
+/// ```
+/// use std::sync::Arc;
+/// use rate_limit_core::conformance::ModelRepository;
+/// use rate_limit_core::{
+///     Charge, Charges, ClientIdentity, Decide, EnforceRateLimit, ManualClock, RateLimitPolicy,
+///     Verdict,
+/// };
+///
+/// let policy = Arc::new(RateLimitPolicy::per_minute(1).build()?);
+/// let store = ModelRepository::new(ManualClock::new());
+/// let limit = EnforceRateLimit::builder(store).without_fallback().build()?;
+///
+/// let ask = || -> Verdict {
+///     let charge = Charge::new(ClientIdentity::GLOBAL, policy.clone(), 1);
+///     match limit.decide(None, [charge].into_iter().collect()) {
+///         Decide::Ready(enforced) => enforced.decision.verdict(),
+///         Decide::Pending(_) => unreachable!("this store answers at once"),
+///     }
+/// };
+/// assert_eq!(ask(), Verdict::Allow);
+/// assert_eq!(ask(), Verdict::Deny);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct EnforceRateLimit<R> {
+    shared: Arc<Shared<R>>,
+}
+
+#[derive(Debug)]
+struct Shared<R> {
+    repository: R,
+    fallback: Fallback,
+    nodes: u32,
+    access: AccessLists,
+}
+
+/// What decides while the store does not answer.
+enum Fallback {
+    /// Nothing: such requests are unavailable. For stores that always answer.
+    None,
+    /// Another store, in this process.
+    Repository(Arc<dyn RateLimitRepository>),
+}
+
+impl std::fmt::Debug for Fallback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "Fallback::None",
+            Self::Repository(_) => "Fallback::Repository(..)",
+        })
+    }
+}
+
+/// A decision, and the receipt for what it charged.
+#[derive(Debug)]
+pub struct Enforced {
+    /// The decision.
+    pub decision: Decision,
+    /// What was charged; `None` if nothing was.
+    pub receipt: Option<Receipt>,
+    /// Why the store did not answer; `None` if it did.
+    pub failure: Option<RepositoryError>,
+}
+
+/// The decision on a request: at once, or later.
+pub enum Decide {
+    /// Decided at once.
+    Ready(Enforced),
+    /// The store is still working.
+    Pending(PendingDecision),
+}
+
+/// A decision that is still awaited.
+pub type PendingDecision = std::pin::Pin<Box<dyn Future<Output = Enforced> + Send>>;
+
+impl std::fmt::Debug for Decide {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Ready(enforced) => f.debug_tuple("Ready").field(enforced).finish(),
+            Self::Pending(_) => f.write_str("Pending(..)"),
+        }
+    }
+}
+
+impl Enforced {
+    const fn without_policies(verdict: Verdict) -> Self {
+        let decision = Decision::plain(verdict, Origin::Store);
+        Self { decision, receipt: None, failure: None }
+    }
+
+    fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
+        let decision = Decision::from_outcomes(&charges, outcomes, origin);
+        let receipt = Receipt::new(charges, outcomes, origin);
+        Self { decision, receipt, failure: None }
+    }
+}
+
+impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
+    /// Begins to build the use case on a store.
+    pub fn builder(repository: R) -> EnforceRateLimitBuilder<R> {
+        EnforceRateLimitBuilder::new(repository)
+    }
+
+    /// Decides a request from `address` (for the lists of exempt and blocked networks) that makes
+    /// `charges`.
+    ///
+    /// The order of steps is: exempt or blocked; nothing charged; the store; and if it does not
+    /// answer, the failure modes of the policies.
+    pub fn decide(&self, address: Option<IpAddr>, charges: Charges) -> Decide {
+        match self.shared.access.access(address, &charges) {
+            Access::Block => return Decide::Ready(Enforced::without_policies(Verdict::Block)),
+            Access::Exempt => return Decide::Ready(Enforced::without_policies(Verdict::Exempt)),
+            Access::Limit if charges.is_empty() => {
+                return Decide::Ready(Enforced::without_policies(Verdict::Allow));
+            }
+            Access::Limit => {}
+        }
+        match self.shared.repository.acquire(&charges) {
+            Answer::Ready(Ok(outcomes)) => {
+                Decide::Ready(Enforced::from_outcomes(charges, &outcomes, Origin::Store))
+            }
+            Answer::Ready(Err(failure)) => self.shared.decide_without_store(charges, failure),
+            Answer::Pending(answer) => {
+                let shared = self.shared.clone();
+                Decide::Pending(Box::pin(async move {
+                    match answer.await {
+                        Ok(outcomes) => Enforced::from_outcomes(charges, &outcomes, Origin::Store),
+                        Err(failure) => match shared.decide_without_store(charges, failure) {
+                            Decide::Ready(enforced) => enforced,
+                            Decide::Pending(enforced) => enforced.await,
+                        },
+                    }
+                }))
+            }
+        }
+    }
+
+    /// Corrects what a request was charged: every charge of the receipt becomes what `actual` says
+    /// of it.
+    ///
+    /// Less than was charged is given back as far as time has not given it back already; more is
+    /// taken without a test, up to full debt. It is done once and never repeated: if the store
+    /// does not answer, the charge stays as it is.
+    ///
+    /// # Example: count only failures
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use rate_limit_core::conformance::{ModelRepository, block_on};
+    /// # use rate_limit_core::*;
+    /// # let policy = Arc::new(RateLimitPolicy::per_minute(1).build()?);
+    /// # let store = ModelRepository::new(ManualClock::new());
+    /// # let limit = EnforceRateLimit::builder(store).without_fallback().build()?;
+    /// # let charges = [Charge::new(ClientIdentity::GLOBAL, policy, 1)].into_iter().collect();
+    /// # let Decide::Ready(enforced) = limit.decide(None, charges) else { unreachable!() };
+    /// let login_succeeded = true;
+    /// if let (Some(receipt), true) = (enforced.receipt, login_succeeded) {
+    ///     let settled = block_on(limit.settle(receipt, |_charge| 0))?;
+    ///     assert_eq!(settled.total().returned, 1);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn settle(&self, receipt: Receipt, actual: impl Fn(&Charge) -> u64) -> Settle {
+        let origin = receipt.origin();
+        let adjustments = receipt.adjustments(actual);
+        if adjustments.is_empty() {
+            return Answer::ready(Settled::from_iter([]));
+        }
+        match (origin, &self.shared.fallback) {
+            (Origin::Fallback, Fallback::Repository(fallback)) => fallback.settle(&adjustments),
+            _ => self.shared.repository.settle(&adjustments),
+        }
+    }
+
+    /// The store.
+    pub fn repository(&self) -> &R {
+        &self.shared.repository
+    }
+}
+
+impl<R> Clone for EnforceRateLimit<R> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}

@@ -1,0 +1,79 @@
+//! What the store answers for each charge.
+
+use std::time::Duration;
+
+use crate::algorithm::Wait;
+use crate::inline::InlineVec;
+use crate::time::Timestamp;
+
+/// What one policy says of a request.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum PolicyVerdict {
+    /// The units fit.
+    Admit,
+    /// The client is banned under the policy's penalty ladder.
+    Ban,
+    /// The units do not fit.
+    Deny,
+}
+
+/// The answer for one charge, all of it from the same instant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    /// What the policy says, whether it is enforced or not.
+    pub verdict: PolicyVerdict,
+    /// Units that still fit after this decision.
+    pub remaining: u64,
+    /// Nanoseconds until the bucket is full again, or until its fixed window ends.
+    pub reset_nanos: u64,
+    /// How long until the units fit; [`Wait::Now`] exactly if the verdict is
+    /// [`Admit`](PolicyVerdict::Admit).
+    pub wait: Wait,
+    /// The mark by which the store recognises the charge when it is settled; `None` if the bucket
+    /// was not charged.
+    pub charged: Option<Timestamp>,
+}
+
+impl Outcome {
+    /// Time until the bucket is full again, or until its fixed window ends.
+    pub const fn reset_after(&self) -> Duration {
+        Duration::from_nanos(self.reset_nanos)
+    }
+
+    /// Whether the policy says no.
+    pub fn is_violated(&self) -> bool {
+        self.verdict != PolicyVerdict::Admit
+    }
+}
+
+/// One [`Outcome`] per charge, in the order of the charges.
+#[derive(Clone, Debug)]
+pub struct Outcomes(InlineVec<Outcome>);
+
+impl Outcomes {
+    /// The outcome of the charge at `index`.
+    pub fn get(&self, index: usize) -> Option<&Outcome> {
+        self.0.get(index)
+    }
+
+    /// How many charges were answered.
+    pub const fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether nothing was answered.
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The outcomes, in the order of the charges.
+    pub fn iter(&self) -> impl Iterator<Item = &Outcome> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<Outcome> for Outcomes {
+    fn from_iter<I: IntoIterator<Item = Outcome>>(outcomes: I) -> Self {
+        Self(outcomes.into_iter().collect())
+    }
+}

@@ -1,0 +1,201 @@
+//! The token bucket, kept in the form of the generic cell rate algorithm (GCRA).
+//!
+//! A bucket holds `burst` tokens and gains one every `interval` nanoseconds. Instead of a level and
+//! the time of its last update, the state is the single instant at which the bucket is full again
+//! (the *theoretical arrival time* of ITU-T I.371). Taking n tokens moves it n intervals into the
+//! future; time passing needs no update at all. The instant only moves forward, so a stale clock
+//! can never refill the bucket.
+//!
+//! # Rounding
+//!
+//! The interval is `window / limit` rounded **up** to whole nanoseconds, once, when the policy is
+//! built. From there on everything is exact: a burst of 7 at 7 per minute admits seven requests at
+//! one instant, the eighth fits exactly one interval later, and no sequence of requests, large or
+//! small, gets more than `burst + rate · t`. The true rate is below the asked one by less than
+//! 1 ppm up to 1,000 per second, and by less than 0.1 % up to 1,000,000 per second.
+
+use crate::algorithm::{Algorithm, BucketRule, Healed, MAX_UNITS, Wait};
+use crate::policy::{Asked, MAX_TIME_TO_FULL_NANOS, PolicyError, RateLimitPolicyBuilder};
+use crate::time::Timestamp;
+
+/// A burst of tokens, refilled one at a time at a steady rate.
+///
+/// Built by [`RateLimitPolicy`](crate::RateLimitPolicy); `burst · interval` is at most a hundred
+/// years, so none of the products below can overflow.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct TokenBucket {
+    burst: u64,
+    interval_nanos: u64,
+}
+
+/// The state of a [`TokenBucket`]: one instant.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenBucketState {
+    /// When the bucket is full again. At or before now: it is full.
+    pub full_at: Timestamp,
+}
+
+impl TokenBucket {
+    /// Neither may be zero, and their product at most [`MAX_TIME_TO_FULL_NANOS`].
+    const fn new(burst: u64, interval_nanos: u64) -> Self {
+        Self { burst, interval_nanos }
+    }
+
+    /// The default algorithm of a policy.
+    pub(crate) fn from_asked(asked: &Asked<'_>) -> Result<Algorithm, PolicyError> {
+        let burst = asked.burst.unwrap_or(asked.limit);
+        if !(1..=MAX_UNITS).contains(&burst) {
+            return Err(PolicyError::Burst { policy: asked.policy.to_owned(), burst });
+        }
+        let interval_nanos = asked.window_nanos.div_ceil(asked.limit);
+        if burst.checked_mul(interval_nanos).is_none_or(|nanos| nanos > MAX_TIME_TO_FULL_NANOS) {
+            return Err(PolicyError::TimeToFull {
+                policy: asked.policy.to_owned(),
+                burst,
+                limit: asked.limit,
+                window: asked.window(),
+            });
+        }
+        Ok(Algorithm::TokenBucket(Self::new(burst, interval_nanos)))
+    }
+
+    /// Tokens the bucket can hold.
+    pub const fn burst(&self) -> u64 {
+        self.burst
+    }
+
+    /// Nanoseconds until one token is back.
+    pub const fn interval_nanos(&self) -> u64 {
+        self.interval_nanos
+    }
+
+    /// Nanoseconds until an empty bucket is full.
+    pub const fn time_to_full_nanos(&self) -> u64 {
+        self.burst.saturating_mul(self.interval_nanos)
+    }
+
+    /// Nanoseconds of refill that the bucket lacks.
+    const fn owed_nanos(state: &TokenBucketState, now: Timestamp) -> u64 {
+        state.full_at.nanos_since(now)
+    }
+}
+
+impl BucketRule for TokenBucket {
+    type State = TokenBucketState;
+
+    fn fresh(&self, now: Timestamp) -> TokenBucketState {
+        TokenBucketState { full_at: now }
+    }
+
+    fn bring_up_to_date(&self, state: &mut TokenBucketState, now: Timestamp) -> Healed {
+        let latest = now.plus_nanos(self.time_to_full_nanos());
+        if state.full_at > latest {
+            state.full_at = latest;
+            return Healed::Yes;
+        }
+        Healed::No
+    }
+
+    fn wait(&self, state: &TokenBucketState, now: Timestamp, units: u64) -> Wait {
+        if units > self.burst {
+            return Wait::Never;
+        }
+        let owed_then = Self::owed_nanos(state, now) + units * self.interval_nanos;
+        Wait::nanos(owed_then.saturating_sub(self.time_to_full_nanos()))
+    }
+
+    fn charge(&self, state: &mut TokenBucketState, now: Timestamp, units: u64) -> Timestamp {
+        let from = state.full_at.max(now);
+        state.full_at = from.plus_nanos(units.saturating_mul(self.interval_nanos));
+        now
+    }
+
+    /// Time pays for a charge from the moment it was made, whatever else the bucket owed then; a
+    /// refund gives back the rest. This is the most that can be given back knowing the charge
+    /// alone: which part of the debt time paid *first* would need a history of the bucket, and
+    /// guessing it wrong would admit too much.
+    fn refund(
+        &self,
+        state: &mut TokenBucketState,
+        now: Timestamp,
+        mark: Timestamp,
+        charged: u64,
+        units: u64,
+    ) -> u64 {
+        let unpaid_nanos =
+            charged.saturating_mul(self.interval_nanos).saturating_sub(now.nanos_since(mark));
+        let returned_nanos = units
+            .saturating_mul(self.interval_nanos)
+            .min(unpaid_nanos)
+            .min(Self::owed_nanos(state, now));
+        state.full_at = state.full_at.minus_nanos(returned_nanos);
+        returned_nanos.div_ceil(self.interval_nanos)
+    }
+
+    fn add(&self, state: &mut TokenBucketState, now: Timestamp, units: u64) -> u64 {
+        let room = self.remaining(state, now);
+        if units <= room {
+            self.charge(state, now, units);
+            return 0;
+        }
+        state.full_at = now.plus_nanos(self.time_to_full_nanos());
+        units - room
+    }
+
+    fn remaining(&self, state: &TokenBucketState, now: Timestamp) -> u64 {
+        let owed = Self::owed_nanos(state, now);
+        self.time_to_full_nanos().saturating_sub(owed) / self.interval_nanos
+    }
+
+    fn reset_nanos(&self, state: &TokenBucketState, now: Timestamp) -> u64 {
+        Self::owed_nanos(state, now)
+    }
+
+    fn full_at(&self, state: &TokenBucketState) -> Timestamp {
+        state.full_at
+    }
+
+    fn capacity(&self) -> u64 {
+        self.burst
+    }
+
+    fn share_of(&self, nodes: u64) -> Self {
+        let interval_nanos = self.interval_nanos.saturating_mul(nodes).min(MAX_TIME_TO_FULL_NANOS);
+        Self::new(self.burst.div_ceil(nodes), interval_nanos)
+    }
+
+    fn describe(&self) -> String {
+        format!("burst {}", self.burst)
+    }
+
+    /// The instant of fullness means the same under every burst and rate, so all versions of a
+    /// policy share their bucket.
+    fn format(&self) -> String {
+        "tb".to_owned()
+    }
+}
+
+impl RateLimitPolicyBuilder {
+    /// How many units may be taken at once after a pause, 1 to 4,294,967,295. Only a token bucket
+    /// has a burst; without one it is the limit.
+    ///
+    /// # Example: a steady rate with little slack
+    ///
+    /// ```
+    /// use rate_limit_core::RateLimitPolicy;
+    ///
+    /// let steady = RateLimitPolicy::per_minute(600).burst(10).build()?;
+    /// assert_eq!(steady.capacity(), 10);
+    /// assert_eq!(steady.capacity_window().as_secs(), 1, "ten tokens refill in one second");
+    /// # Ok::<(), rate_limit_core::PolicyError>(())
+    /// ```
+    pub const fn burst(mut self, tokens: u64) -> Self {
+        self.burst = Some(tokens);
+        self
+    }
+
+    /// Counts in a [`TokenBucket`]. The default.
+    pub fn token_bucket(self) -> Self {
+        self.counting(TokenBucket::from_asked)
+    }
+}
