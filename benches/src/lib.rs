@@ -1,1 +1,91 @@
-//! x
+//! Workloads that the benchmarks share: who asks, and under which limits.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use rate_limit_core::{
+    Charge, Charges, ClientIdentity, PolicyError, PolicyVerdict, RateLimitPolicy,
+    RateLimitRepository,
+};
+
+/// Whether the measured decisions admit or deny.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Path {
+    /// Every decision admits: the limit is too high to be reached.
+    Admitted,
+    /// Every decision denies: each key was exhausted before, and gets a unit back once an hour.
+    Denied,
+}
+
+impl Path {
+    /// For the name of a benchmark.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// A million per second with a burst of four billion: no loop of a benchmark gets there.
+const UNREACHABLE: u32 = 1_000_000;
+const HUGE_BURST: u32 = u32::MAX;
+
+/// `count` different addresses, in an order that no cache can guess.
+pub fn addresses(count: usize) -> Vec<IpAddr> {
+    // Multiplying by an odd number permutes the 32-bit numbers.
+    let address = |number: u32| Ipv4Addr::from(number.wrapping_mul(2_654_435_761)).into();
+    (0..u32::try_from(count).unwrap_or(u32::MAX)).map(address).collect()
+}
+
+/// `count` policies for one path, named so that they are different buckets.
+///
+/// # Errors
+///
+/// Never, since the numbers above are accepted.
+pub fn policies(path: Path, count: usize) -> Result<Vec<Arc<RateLimitPolicy>>, PolicyError> {
+    let policy = |number: usize| {
+        let builder = match path {
+            Path::Admitted => {
+                RateLimitPolicy::per_second(UNREACHABLE.into()).burst(HUGE_BURST.into())
+            }
+            Path::Denied => RateLimitPolicy::per(1, Duration::from_secs(3_600)),
+        };
+        builder.named(format!("p{number}")).build().map(Arc::new)
+    };
+    (0..count).map(policy).collect()
+}
+
+/// The charges of one request from `address`, as the layer makes them.
+pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
+    let identity = ClientIdentity::ip(address);
+    policies.iter().map(|policy| Charge::new(identity.clone(), policy.clone(), 1)).collect()
+}
+
+/// One decision of ours, from the address to the answer.
+pub fn decide(
+    store: &impl RateLimitRepository,
+    address: IpAddr,
+    policies: &[Arc<RateLimitPolicy>],
+) -> bool {
+    match store.acquire(&charges(address, policies)) {
+        rate_limit_core::Answer::Ready(Ok(outcomes)) => {
+            outcomes.iter().all(|outcome| outcome.verdict == PolicyVerdict::Admit)
+        }
+        _ => false,
+    }
+}
+
+/// Governor's keyed limiter under the same limit, with its default store, hasher and clock.
+pub fn governor(path: Path) -> DefaultKeyedRateLimiter<IpAddr> {
+    let one = NonZeroU32::MIN;
+    let quota = match path {
+        Path::Admitted => Quota::per_second(NonZeroU32::new(UNREACHABLE).unwrap_or(one))
+            .allow_burst(NonZeroU32::new(HUGE_BURST).unwrap_or(one)),
+        Path::Denied => Quota::per_hour(one),
+    };
+    RateLimiter::keyed(quota)
+}

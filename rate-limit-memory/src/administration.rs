@@ -1,0 +1,76 @@
+//! Looking into the store and correcting it by hand.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rate_limit_core::{
+    BucketId, Charge, Charges, ClientIdentity, Clock, LadderState, ListedBucket, Page,
+    RateLimitAdministration, RateLimitPolicy, RepositoryError, Reset, Standing, evaluate,
+};
+
+use crate::repository::MemoryRepository;
+
+#[async_trait]
+impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
+    async fn peek(
+        &self,
+        identity: &ClientIdentity,
+        policy: &RateLimitPolicy,
+    ) -> Result<Standing, RepositoryError> {
+        let asking = Charge::new(identity.clone(), policy.clone().into(), 0);
+        let asking: Charges = std::iter::once(asking).collect();
+        let standing = self
+            .store
+            .transact(&[self.place(identity, policy)], |records, now| {
+                let outcomes = evaluate(&asking, records, now);
+                let ladder: Option<LadderState> = records.first().and_then(|record| record.ladder);
+                let banned_nanos =
+                    ladder.map_or(0, |state| state.banned_until.nanos_since(now.monotonic));
+                Standing {
+                    remaining: outcomes.get(0).map_or(0, |outcome| outcome.remaining),
+                    reset_after: outcomes
+                        .get(0)
+                        .map_or(Duration::ZERO, |one| one.reset_after()),
+                    banned_for: (banned_nanos > 0).then(|| Duration::from_nanos(banned_nanos)),
+                }
+            });
+        Ok(standing)
+    }
+
+    async fn reset(
+        &self,
+        identity: &ClientIdentity,
+        policy: &RateLimitPolicy,
+    ) -> Result<Reset, RepositoryError> {
+        let place = self.place(identity, policy);
+        let found: usize = std::iter::once(place.bucket)
+            .chain(place.ladder)
+            .map(|key| self.store.remove(key))
+            .sum();
+        Ok(if found == 0 {
+            Reset::Nothing
+        } else {
+            Reset::Restored
+        })
+    }
+
+    /// Looks at every bucket for each page: for operators, not for requests.
+    async fn list(
+        &self,
+        after: Option<BucketId>,
+        limit: NonZeroUsize,
+    ) -> Result<Page, RepositoryError> {
+        let mut buckets: Vec<ListedBucket> = self
+            .store
+            .listed()
+            .into_iter()
+            .filter(|listed| after.is_none_or(|after| listed.id > after))
+            .collect();
+        buckets.sort_unstable_by_key(|listed| listed.id);
+        let complete = buckets.len() <= limit.get();
+        buckets.truncate(limit.get());
+        let next = buckets.last().filter(|_| !complete).map(|listed| listed.id);
+        Ok(Page { buckets, next })
+    }
+}

@@ -1,0 +1,96 @@
+//! Building the store, and what can be wrong with it.
+
+use rate_limit_core::Clock;
+use thiserror::Error;
+
+use crate::clock::SystemClock;
+use crate::repository::MemoryRepository;
+
+/// Builds a [`MemoryRepository`].
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct MemoryRepositoryBuilder<C> {
+    clock: C,
+    max_keys: usize,
+}
+
+/// Why a store cannot be built.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum MemoryError {
+    /// The cap is out of range.
+    #[error("max_keys = {max_keys} is out of range; expected {min} to {max}")]
+    MaxKeys {
+        /// The refused cap.
+        max_keys: usize,
+        /// The smallest accepted one.
+        min: usize,
+        /// The largest accepted one.
+        max: usize,
+    },
+}
+
+impl MemoryRepositoryBuilder<SystemClock> {
+    pub(crate) fn new() -> Self {
+        Self {
+            clock: SystemClock::new(),
+            max_keys: Self::DEFAULT_MAX_KEYS,
+        }
+    }
+}
+
+impl<C: Clock> MemoryRepositoryBuilder<C> {
+    /// The cap of a store that was not given one: 1,000,000 keys.
+    pub const DEFAULT_MAX_KEYS: usize = 1_000_000;
+
+    /// The smallest cap: 64 keys. A request may be charged against several policies at once, and
+    /// their buckets must fit beside each other.
+    pub const MIN_MAX_KEYS: usize = 64;
+
+    /// The largest cap: 1,000,000,000 keys.
+    pub const MAX_MAX_KEYS: usize = 1_000_000_000;
+
+    /// How many buckets are kept at most, 64 to 1,000,000,000. Each entry of a sliding log counts
+    /// as one.
+    pub fn max_keys(mut self, max_keys: usize) -> Self {
+        self.max_keys = max_keys;
+        self
+    }
+
+    /// Where the store gets its time from.
+    ///
+    /// # Example: a test that does not sleep
+    ///
+    /// ```
+    /// use rate_limit_core::ManualClock;
+    /// use rate_limit_memory::MemoryRepository;
+    ///
+    /// let clock = ManualClock::new();
+    /// let store = MemoryRepository::builder().clock(clock.clone()).build()?;
+    /// clock.advance(std::time::Duration::from_secs(3_600));
+    /// # Ok::<(), rate_limit_memory::MemoryError>(())
+    /// ```
+    pub fn clock<D: Clock>(self, clock: D) -> MemoryRepositoryBuilder<D> {
+        MemoryRepositoryBuilder {
+            clock,
+            max_keys: self.max_keys,
+        }
+    }
+
+    /// Checks everything and builds the store.
+    ///
+    /// # Errors
+    ///
+    /// [`MemoryError::MaxKeys`] if the cap is out of range.
+    pub fn build(self) -> Result<MemoryRepository<C>, MemoryError> {
+        let (min, max) = (Self::MIN_MAX_KEYS, Self::MAX_MAX_KEYS);
+        if !(min..=max).contains(&self.max_keys) {
+            return Err(MemoryError::MaxKeys {
+                max_keys: self.max_keys,
+                min,
+                max,
+            });
+        }
+        Ok(MemoryRepository::from_parts(self.clock, self.max_keys))
+    }
+}

@@ -1,0 +1,129 @@
+//! From an identity and a policy to the place of a bucket.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use rate_limit_core::{ClientIdentity, RateLimitPolicy};
+use siphasher::sip128::SipHasher13;
+
+/// 128 bits that stand for one bucket.
+///
+/// Keys are stored instead of identities, so a key of 8 KB costs as much as an address, and a
+/// memory dump shows nobody's name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Key {
+    /// Picks shard and place.
+    pub(crate) high: u64,
+    /// Tells apart what shares a place.
+    pub(crate) low: u64,
+}
+
+/// Makes keys. Its secret is drawn anew in every process, so nobody outside can aim two identities
+/// at one place.
+#[derive(Clone, Copy)]
+pub(crate) struct KeyRing {
+    hasher: SipHasher13,
+}
+
+/// Tells the key of a penalty ladder from that of its bucket.
+const LADDER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
+
+impl KeyRing {
+    pub(crate) fn new() -> Self {
+        // `RandomState` is seeded by the operating system; hashing under it draws from that seed.
+        let seed = RandomState::new();
+        let draw = |number: u64| {
+            let mut hasher = seed.build_hasher();
+            hasher.write_u64(number);
+            hasher.finish()
+        };
+        Self {
+            hasher: SipHasher13::new_with_keys(draw(0), draw(1)),
+        }
+    }
+
+    pub(crate) fn digest(&self, identity: &ClientIdentity) -> IdentityDigest {
+        IdentityDigest(self.hasher.hash(identity.as_bytes()).as_u128())
+    }
+}
+
+impl std::fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("KeyRing(..)")
+    }
+}
+
+/// The keyed digest of an identity.
+///
+/// The key of a bucket is this XOR the digest of the policy. The digest of an identity is uniformly
+/// distributed under a secret key, so two buckets share a key with probability 2^-128, whatever the
+/// policies are called.
+#[derive(Clone, Copy)]
+pub(crate) struct IdentityDigest(u128);
+
+impl IdentityDigest {
+    pub(crate) fn bucket(self, policy: &RateLimitPolicy) -> Key {
+        Key::from(self.0 ^ policy.bucket_digest())
+    }
+
+    pub(crate) fn ladder(self, policy: &RateLimitPolicy) -> Key {
+        Key::from(self.0 ^ policy.bucket_digest() ^ LADDER)
+    }
+}
+
+impl From<u128> for Key {
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "each half keeps its 64 bits"
+    )]
+    fn from(bits: u128) -> Self {
+        Self {
+            high: (bits >> 64) as u64,
+            low: bits as u64,
+        }
+    }
+}
+
+impl From<Key> for u128 {
+    fn from(key: Key) -> Self {
+        Self::from(key.high) << 64 | Self::from(key.low)
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.low);
+    }
+}
+
+/// Uses the bits of a [`Key`] as they are: they are a hash already.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prehashed;
+
+/// See [`Prehashed`].
+#[derive(Debug, Default)]
+pub(crate) struct Taken(u64);
+
+impl BuildHasher for Prehashed {
+    type Hasher = Taken;
+
+    fn build_hasher(&self) -> Taken {
+        Taken::default()
+    }
+}
+
+impl Hasher for Taken {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        // Only `write_u64` is ever called; folding keeps this correct all the same.
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, bits: u64) {
+        self.0 = bits;
+    }
+}

@@ -1,0 +1,132 @@
+//! The port, implemented.
+
+use rate_limit_core::{
+    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, RateLimitPolicy,
+    RateLimitRepository, Settle, adjust, evaluate,
+};
+use smallvec::SmallVec;
+
+use crate::builder::MemoryRepositoryBuilder;
+use crate::clock::SystemClock;
+use crate::key::{IdentityDigest, KeyRing};
+use crate::stats::MemoryStats;
+use crate::store::{Place, Store};
+use crate::sync::Ordering;
+
+/// Buckets in the memory of this process.
+///
+/// Answers at once and never fails. Share it in an [`Arc`](std::sync::Arc), which is a repository
+/// too.
+///
+/// # Example: a store for at most ten thousand clients
+///
+/// ```
+/// use rate_limit_memory::MemoryRepository;
+///
+/// let store = MemoryRepository::builder().max_keys(10_000).build()?;
+/// assert_eq!(store.stats().taken, 0);
+/// # Ok::<(), rate_limit_memory::MemoryError>(())
+/// ```
+#[derive(Debug)]
+pub struct MemoryRepository<C = SystemClock> {
+    pub(crate) store: Store<C>,
+    keys: KeyRing,
+}
+
+impl MemoryRepository {
+    /// A store for at most 1,000,000 keys on the operating system's clock.
+    pub fn new() -> Self {
+        Self::from_parts(
+            SystemClock::new(),
+            MemoryRepositoryBuilder::<SystemClock>::DEFAULT_MAX_KEYS,
+        )
+    }
+
+    /// Begins to build a store.
+    pub fn builder() -> MemoryRepositoryBuilder<SystemClock> {
+        MemoryRepositoryBuilder::new()
+    }
+}
+
+impl Default for MemoryRepository {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<C: Clock> MemoryRepository<C> {
+    pub(crate) fn from_parts(clock: C, max_keys: usize) -> Self {
+        Self {
+            store: Store::new(clock, max_keys, shard_count()),
+            keys: KeyRing::new(),
+        }
+    }
+
+    /// How full the store is and what it had to forget.
+    pub fn stats(&self) -> MemoryStats {
+        self.store
+            .counters
+            .read(self.store.taken.load(Ordering::Relaxed), self.store.cap)
+    }
+
+    pub(crate) fn place<'a>(
+        &self,
+        identity: &ClientIdentity,
+        policy: &'a RateLimitPolicy,
+    ) -> Place<'a> {
+        place(self.keys.digest(identity), policy)
+    }
+}
+
+fn place(digest: IdentityDigest, policy: &RateLimitPolicy) -> Place<'_> {
+    Place {
+        policy,
+        bucket: digest.bucket(policy),
+        ladder: policy
+            .penalty()
+            .filter(|_| policy.is_enforced())
+            .map(|_| digest.ladder(policy)),
+    }
+}
+
+/// Enough shards that two threads rarely meet in one, few enough to look at all of them when room
+/// has to be made.
+fn shard_count() -> usize {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    (threads * 8).clamp(16, 256)
+}
+
+impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
+    fn acquire(&self, charges: &Charges) -> Acquire {
+        // The policies of one rule share an identity, which is then hashed once.
+        let mut last: Option<(&ClientIdentity, IdentityDigest)> = None;
+        let places: SmallVec<[Place<'_>; 4]> = charges
+            .iter()
+            .map(|charge| {
+                let digest = match last {
+                    Some((identity, digest)) if identity == charge.identity() => digest,
+                    _ => self.keys.digest(charge.identity()),
+                };
+                last = Some((charge.identity(), digest));
+                place(digest, charge.policy())
+            })
+            .collect();
+        Answer::ready(
+            self.store
+                .transact(&places, |records, now| evaluate(charges, records, now)),
+        )
+    }
+
+    fn settle(&self, adjustments: &Adjustments) -> Settle {
+        let settle_one = |adjustment: &rate_limit_core::Adjustment| {
+            let mut place = self.place(&adjustment.identity, &adjustment.policy);
+            // A correction is neither a strike nor stopped by a ban.
+            place.ladder = None;
+            self.store.transact(&[place], |records, now| match records {
+                [record, ..] => adjust(adjustment, record, now),
+                [] => rate_limit_core::Adjusted::default(),
+            })
+        };
+        Answer::ready(adjustments.iter().map(settle_one).collect())
+    }
+}

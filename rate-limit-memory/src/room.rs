@@ -1,0 +1,99 @@
+//! The hard cap: who may come in, and who has to go.
+//!
+//! Room is reserved before a bucket comes into being, so the number of buckets never exceeds the
+//! cap, not even for a moment. When there is no room, the bucket goes that may be forgotten first:
+//! one that is as good as new if there is any, otherwise the one with the least debt, measured by
+//! the time until it would have been paid. What is lost with it is counted.
+//!
+//! To make a client's debt the least, an attacker has to run up more debt than that in as many
+//! other buckets as the cap allows; unused or nearly full buckets never push out an empty one.
+
+use rate_limit_core::{Clock, Now, Timestamp};
+
+use crate::shard::Shard;
+use crate::store::Store;
+use crate::sync::Ordering;
+
+/// How many forgettable slots a call clears from each shard that it has locked anyway. More than
+/// one, so that clearing is faster than filling, and few, so that no call pays for many others.
+const SWEEP: usize = 4;
+
+impl<C: Clock> Store<C> {
+    /// Reserves room if there is some.
+    ///
+    /// Relaxed, because the number guards no memory: buckets are only touched under their locks.
+    pub(crate) fn try_reserve(&self, room: usize) -> bool {
+        let fits = |taken: usize| taken.checked_add(room).filter(|sum| *sum <= self.cap);
+        self.taken
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&self, room: usize) {
+        self.taken.fetch_sub(room, Ordering::Relaxed);
+    }
+
+    /// Reserves room by forgetting other buckets. No shard may be locked by the caller.
+    pub(crate) fn make_room(&self, room: usize, now: Now) {
+        while !self.try_reserve(room) {
+            self.forget_one(now);
+        }
+    }
+
+    /// Forgets the bucket that may be forgotten first.
+    ///
+    /// The hints of the shards are lower bounds. A shard whose front, brought up to date, is no
+    /// later than every other shard's hint holds the true first one. Under contention the search
+    /// may settle for one that was first a moment ago.
+    fn forget_one(&self, now: Now) {
+        for _ in 0..=self.shards.len() {
+            let mut hints: Vec<(Timestamp, usize)> = Vec::with_capacity(self.shards.len());
+            hints.extend(
+                self.shards
+                    .iter()
+                    .zip(0..)
+                    .map(|(shard, number)| (shard.earliest(), number)),
+            );
+            hints.sort_unstable();
+            let Some((_, number)) = hints.first().copied() else {
+                return;
+            };
+            let next = hints
+                .get(1)
+                .map_or(Timestamp::from_nanos(u64::MAX), |(hint, _)| *hint);
+            let Some(guarded) = self.shards.get(number) else {
+                return;
+            };
+            let mut shard = guarded.lock();
+            if let Some((key, forgettable_at)) = shard.settle_front(now) {
+                if forgettable_at <= next.max(now.monotonic) {
+                    let debt_nanos = forgettable_at.nanos_since(now.monotonic);
+                    let room = self.forget(&mut shard, key);
+                    self.counters.forgot(debt_nanos);
+                    self.release(room);
+                    guarded.publish(&shard);
+                    return;
+                }
+            }
+            guarded.publish(&shard);
+        }
+    }
+
+    /// Clears a few slots that are as good as new. Called with every change of a shard, so that a
+    /// flood is cleared by the traffic after it, whatever keys that has.
+    pub(crate) fn sweep(&self, shard: &mut Shard, now: Now) {
+        for _ in 0..SWEEP {
+            if shard.earliest() > now.monotonic {
+                return;
+            }
+            match shard.settle_front(now) {
+                Some((key, forgettable_at)) if forgettable_at <= now.monotonic => {
+                    let room = self.forget(shard, key);
+                    self.release(room);
+                }
+                _ => return,
+            }
+        }
+    }
+}
