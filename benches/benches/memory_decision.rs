@@ -46,7 +46,8 @@ fn by_number_of_policies(c: &mut Criterion) {
         for count in [1, 2, 4] {
             let limiters: Vec<_> = (0..count).map(|_| governor(path)).collect();
             let mut turn = addresses.iter().cycle();
-            let ask = |address| limiters.iter().filter(|one| one.check_key(address).is_ok()).count();
+            let ask =
+                |address| limiters.iter().filter(|one| one.check_key(address).is_ok()).count();
             addresses.iter().for_each(|address| drop(ask(address)));
             group.bench_function(BenchmarkId::new("governor", count), |b| {
                 b.iter(|| ask(black_box(turn.next().unwrap())));

@@ -62,7 +62,13 @@ pub fn policies(path: Path, count: usize) -> Result<Vec<Arc<RateLimitPolicy>>, P
 /// The charges of one request from `address`, as the layer makes them.
 pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
     let identity = ClientIdentity::ip(address);
-    policies.iter().map(|policy| Charge::new(identity.clone(), policy.clone(), 1)).collect()
+    match policies {
+        [policy] => Charges::one(Charge::new(identity, policy.clone(), 1)),
+        policies => policies
+            .iter()
+            .map(|policy| Charge::new(identity.clone(), policy.clone(), 1))
+            .collect(),
+    }
 }
 
 /// One decision of ours, from the address to the answer.

@@ -80,11 +80,21 @@ impl Charges {
         Self(InlineVec::new())
     }
 
+    /// The single charge of a request, made without a list.
+    #[inline]
+    pub const fn one(charge: Charge) -> Self {
+        Self(InlineVec::One(charge))
+    }
+
     /// Adds a charge, or adds its units to the charge on the same bucket.
     ///
     /// If two versions of one policy meet, the enforced one decides, and among equals the one that
     /// came first. Sums saturate.
     pub fn push(&mut self, charge: Charge) {
+        if self.is_empty() {
+            self.0 = InlineVec::One(charge);
+            return;
+        }
         let Some(same) = self.0.iter_mut().find(|other| other.is_same_bucket(&charge)) else {
             return self.0.push(charge);
         };

@@ -68,11 +68,8 @@ struct Case<'a> {
 /// # Ok::<(), rate_limit_core::PolicyError>(())
 /// ```
 pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes {
-    // The single charge, by far the most common case, is decided without collecting anything.
     if let (Some(charge), 1, [record]) = (charges.get(0), charges.len(), &mut *records) {
-        let case = Case::open(charge, record, now);
-        let allowed = case.does_not_object();
-        return [case.close(allowed)].into_iter().collect();
+        return Outcomes::one(evaluate_one(charge, record, now));
     }
     let mut missing: Vec<Record> = Vec::new();
     missing.resize_with(charges.len().saturating_sub(records.len()), Record::default);
@@ -87,6 +84,14 @@ pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes
         .zip(records.iter_mut().chain(&mut missing))
         .map(|(charge, record)| Case::open(charge, record, now).close(allowed))
         .collect()
+}
+
+/// The decision over a single charge, which is the most common one: [`evaluate`] without the lists.
+#[inline]
+pub fn evaluate_one(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
+    let case = Case::open(charge, record, now);
+    let allowed = case.does_not_object();
+    case.close(allowed)
 }
 
 /// Carries out one adjustment on its record.
@@ -105,7 +110,8 @@ pub fn adjust(adjustment: &Adjustment, record: &mut Record, now: Now) -> Adjuste
             Adjusted { returned: 0, excess: algorithm.add(&mut bucket, now, more) }
         }
     };
-    let added = matches!(*change, Change::Add(more) if adjusted.excess < more);
+    // Even if no whole unit found room: full debt takes what was left of one.
+    let added = matches!(*change, Change::Add(more) if more > 0);
     record.bucket = Some(bucket);
     record.bucket_changed |= healed == Healed::Yes || adjusted.returned > 0 || added;
     adjusted

@@ -3,49 +3,102 @@
 /// A list whose first `N` items need no allocation.
 ///
 /// A request rarely faces more than four policies, and the request path must not allocate for
-/// them. Written without `unsafe`, at the price of an `Option` per place.
+/// them; nearly always it faces one, which is why one item is a case of its own that is made and
+/// dropped without looking at the other places. Written without `unsafe`, at the price of an
+/// `Option` per place.
 #[derive(Clone, Debug)]
-pub(crate) struct InlineVec<T, const N: usize = 4> {
-    first: [Option<T>; N],
-    len: usize,
-    /// Items `N..len`. Empty, hence unallocated, for nearly every request.
-    rest: Vec<T>,
+pub(crate) enum InlineVec<T, const N: usize = 4> {
+    None,
+    One(T),
+    /// Two to `N` items; the first `len` places are taken.
+    Few {
+        places: [Option<T>; N],
+        len: usize,
+    },
+    /// More than `N` items.
+    Many(Vec<T>),
 }
 
 impl<T, const N: usize> InlineVec<T, N> {
     pub(crate) const fn new() -> Self {
-        Self { first: [const { None }; N], len: 0, rest: Vec::new() }
+        Self::None
     }
 
+    #[inline]
     pub(crate) const fn len(&self) -> usize {
-        self.len
+        match self {
+            Self::None => 0,
+            Self::One(_) => 1,
+            Self::Few { len, .. } => *len,
+            Self::Many(items) => items.len(),
+        }
     }
 
     pub(crate) fn push(&mut self, item: T) {
-        match self.first.get_mut(self.len) {
-            Some(place) => *place = Some(item),
-            None => self.rest.push(item),
+        match self {
+            Self::Many(items) => return items.push(item),
+            Self::Few { places, len } => {
+                if let Some(place) = places.get_mut(*len) {
+                    *place = Some(item);
+                    *len += 1;
+                    return;
+                }
+            }
+            Self::None | Self::One(_) => {}
         }
-        self.len += 1;
+        *self = match std::mem::replace(self, Self::None) {
+            Self::None => Self::One(item),
+            full => full.grown(item),
+        };
     }
 
+    /// The next larger form, with `item` added.
+    #[cold]
+    fn grown(self, item: T) -> Self {
+        match self {
+            Self::One(first) if N >= 2 => {
+                let mut places = [const { None }; N];
+                for (place, item) in places.iter_mut().zip([first, item]) {
+                    *place = Some(item);
+                }
+                Self::Few { places, len: 2 }
+            }
+            full => Self::Many(full.into_iter().chain([item]).collect()),
+        }
+    }
+
+    #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        match self.first.get(index) {
-            Some(place) => place.as_ref(),
-            None => self.rest.get(index - N),
+        match self {
+            Self::None => None,
+            Self::One(item) => (index == 0).then_some(item),
+            Self::Few { places, .. } => places.get(index)?.as_ref(),
+            Self::Many(items) => items.get(index),
         }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        self.first.iter().take(self.len).flatten().chain(&self.rest)
+        (0..self.len()).map_while(|index| self.get(index))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        self.first.iter_mut().take(self.len).flatten().chain(&mut self.rest)
+        let (one, few, many) = match self {
+            Self::None => (None, None, None),
+            Self::One(item) => (Some(item), None, None),
+            Self::Few { places, .. } => (None, Some(places), None),
+            Self::Many(items) => (None, None, Some(items)),
+        };
+        one.into_iter().chain(few.into_iter().flatten().flatten()).chain(many.into_iter().flatten())
     }
 
     pub(crate) fn into_iter(self) -> impl Iterator<Item = T> {
-        self.first.into_iter().flatten().chain(self.rest)
+        let (one, few, many) = match self {
+            Self::None => (None, None, None),
+            Self::One(item) => (Some(item), None, None),
+            Self::Few { places, .. } => (None, Some(places), None),
+            Self::Many(items) => (None, None, Some(items)),
+        };
+        one.into_iter().chain(few.into_iter().flatten().flatten()).chain(many.into_iter().flatten())
     }
 }
 
@@ -62,13 +115,14 @@ mod tests {
     use super::InlineVec;
 
     #[test]
-    fn keeps_order_and_length_across_the_inline_boundary() {
+    fn keeps_order_and_length_in_every_form() {
         for count in 0..12_usize {
             let mut list: InlineVec<usize, 4> = (0..count).collect();
             assert_eq!(list.len(), count);
             assert_eq!(list.iter().copied().collect::<Vec<_>>(), (0..count).collect::<Vec<_>>());
             assert_eq!(list.get(count), None);
             assert_eq!(list.get(count.wrapping_sub(1)).copied(), count.checked_sub(1));
+            assert_eq!(matches!(list, InlineVec::Many(_)), count > 4, "four need no allocation");
             list.iter_mut().for_each(|item| *item += 1);
             assert_eq!(list.into_iter().collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>());
         }

@@ -28,25 +28,26 @@ mod token_bucket;
 
 pub use access::{Access, AccessLists, Network};
 pub use adjustment::{Adjusted, Adjustment, Adjustments, Change, Settled};
-pub use administration::{
-    BucketId, ListedBucket, Page, RateLimitAdministration, Reset, Standing,
-};
+pub use administration::{BucketId, ListedBucket, Page, RateLimitAdministration, Reset, Standing};
 pub use algorithm::{Algorithm, BucketRule, BucketState, Healed, MAX_UNITS, Wait};
 pub use charge::{Charge, Charges};
 pub use decision::{Decision, Origin, PolicyOutcome, Verdict};
 pub use enforce::{
     Decide, EnforceError, EnforceRateLimit, EnforceRateLimitBuilder, Enforced, PendingDecision,
 };
-pub use evaluate::{Record, adjust, evaluate};
+pub use evaluate::{Record, adjust, evaluate, evaluate_one};
 pub use fixed_window::{Alignment, FixedWindow, FixedWindowState};
 pub use identity::{ApiKeyDigest, ClientIdentity, IdentityError, IpPrefixes, canonical_address};
 pub use manual_clock::ManualClock;
 pub use outcome::{Outcome, Outcomes, PolicyVerdict};
 pub use penalty::{LadderState, PenaltyLadder};
-pub use policy::{FailureMode, Mode, PolicyError, PolicyName, RateLimitPolicy, RateLimitPolicyBuilder};
+pub use policy::{
+    FailureMode, Mode, PolicyError, PolicyName, RateLimitPolicy, RateLimitPolicyBuilder,
+};
 pub use receipt::Receipt;
 pub use repository::{
-    Acquire, Answer, PendingAnswer, RateLimitRepository, RepositoryError, RepositoryErrorKind, Settle,
+    Acquire, Answer, PendingAnswer, RateLimitRepository, RepositoryError, RepositoryErrorKind,
+    Settle,
 };
 pub use sliding_log::{LogEntry, SlidingLog, SlidingLogState};
 pub use sliding_window::{SlidingWindow, SlidingWindowState};

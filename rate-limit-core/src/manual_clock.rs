@@ -97,8 +97,7 @@ impl Clock for ManualClock {
 /// nobody measures this.
 fn step(axis: &AtomicU64, to: impl Fn(u64) -> u64) {
     let mut now = axis.load(Ordering::SeqCst);
-    while let Err(actual) =
-        axis.compare_exchange(now, to(now), Ordering::SeqCst, Ordering::SeqCst)
+    while let Err(actual) = axis.compare_exchange(now, to(now), Ordering::SeqCst, Ordering::SeqCst)
     {
         now = actual;
     }

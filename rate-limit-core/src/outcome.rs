@@ -51,6 +51,12 @@ impl Outcome {
 pub struct Outcomes(InlineVec<Outcome>);
 
 impl Outcomes {
+    /// The answer for a single charge.
+    #[inline]
+    pub const fn one(outcome: Outcome) -> Self {
+        Self(InlineVec::One(outcome))
+    }
+
     /// The outcome of the charge at `index`.
     pub fn get(&self, index: usize) -> Option<&Outcome> {
         self.0.get(index)

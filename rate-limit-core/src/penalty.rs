@@ -233,8 +233,12 @@ mod tests {
             banned_until: Timestamp::from_nanos(1_000 * SECOND),
             ..LadderState::default()
         };
-        let level_at = |seconds: u64| ladder().level(&state, Timestamp::from_nanos(seconds * SECOND));
-        assert_eq!([level_at(500), level_at(1_099), level_at(1_100), level_at(1_200)], [2, 2, 1, 0]);
+        let level_at =
+            |seconds: u64| ladder().level(&state, Timestamp::from_nanos(seconds * SECOND));
+        assert_eq!(
+            [level_at(500), level_at(1_099), level_at(1_100), level_at(1_200)],
+            [2, 2, 1, 0]
+        );
         assert_eq!(ladder().forgotten_at(&state).as_nanos(), 1_200 * SECOND);
     }
 }

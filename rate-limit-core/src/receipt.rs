@@ -56,8 +56,13 @@ impl Receipt {
                     Change::Add(actual - units)
                 };
                 let (identity, policy) = charge.into_parts();
-                (change != Change::Add(0))
-                    .then_some(Adjustment { identity, policy, charged, units, change })
+                (change != Change::Add(0)).then_some(Adjustment {
+                    identity,
+                    policy,
+                    charged,
+                    units,
+                    change,
+                })
             })
             .collect()
     }

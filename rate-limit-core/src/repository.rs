@@ -83,12 +83,15 @@ pub type Settle = Answer<Settled>;
 
 impl<T> Answer<T> {
     /// An answer that came at once.
+    #[inline]
     pub const fn ready(answer: T) -> Self {
         Self::Ready(Ok(answer))
     }
 
     /// An answer that is still awaited.
-    pub fn pending(answer: impl Future<Output = Result<T, RepositoryError>> + Send + 'static) -> Self {
+    pub fn pending(
+        answer: impl Future<Output = Result<T, RepositoryError>> + Send + 'static,
+    ) -> Self {
         Self::Pending(Box::pin(answer))
     }
 }

@@ -29,7 +29,11 @@ pub struct LogEntry {
 
 /// The state of a [`SlidingLog`]: its charges, oldest first.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct SlidingLogState {
+pub struct SlidingLogState(Box<Log>);
+
+/// Behind a pointer, so that the states of all other algorithms are not as large as this one.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct Log {
     entries: VecDeque<LogEntry>,
     /// The sum over `entries`, so that a decision need not walk them.
     used: u64,
@@ -40,18 +44,19 @@ impl SlidingLogState {
     pub fn from_entries(entries: impl IntoIterator<Item = LogEntry>) -> Self {
         let entries: VecDeque<_> = entries.into_iter().collect();
         let used = entries.iter().map(|entry| u64::from(entry.units)).sum();
-        Self { entries, used }
+        Self(Box::new(Log { entries, used }))
     }
 
     /// The remembered charges, oldest first.
     pub fn entries(&self) -> impl ExactSizeIterator<Item = LogEntry> + '_ {
-        self.entries.iter().copied()
+        self.0.entries.iter().copied()
     }
 
     fn forget_until(&mut self, expired: impl Fn(&LogEntry) -> bool) {
-        while let Some(oldest) = self.entries.front().filter(|entry| expired(entry)) {
-            self.used -= u64::from(oldest.units);
-            self.entries.pop_front();
+        let Log { entries, used } = &mut *self.0;
+        while let Some(oldest) = entries.front().filter(|entry| expired(entry)) {
+            *used -= u64::from(oldest.units);
+            entries.pop_front();
         }
     }
 }
@@ -93,7 +98,7 @@ impl BucketRule for SlidingLog {
     fn bring_up_to_date(&self, state: &mut SlidingLogState, now: Timestamp) -> Healed {
         state.forget_until(|entry| now.nanos_since(entry.at) >= self.window_nanos);
         let mut healed = Healed::No;
-        for entry in state.entries.iter_mut().rev().take_while(|entry| entry.at > now) {
+        for entry in state.0.entries.iter_mut().rev().take_while(|entry| entry.at > now) {
             entry.at = now;
             healed = Healed::Yes;
         }
@@ -104,9 +109,9 @@ impl BucketRule for SlidingLog {
         if units > self.limit {
             return Wait::Never;
         }
-        let mut excess = state.used.saturating_add(units).saturating_sub(self.limit);
+        let mut excess = state.0.used.saturating_add(units).saturating_sub(self.limit);
         let mut wait = Wait::Now;
-        for entry in &state.entries {
+        for entry in &state.0.entries {
             if excess == 0 {
                 break;
             }
@@ -118,11 +123,11 @@ impl BucketRule for SlidingLog {
 
     fn charge(&self, state: &mut SlidingLogState, now: Timestamp, units: u64) -> Timestamp {
         let units = u32::try_from(units).unwrap_or(u32::MAX);
-        match state.entries.back_mut().filter(|newest| newest.at == now) {
+        match state.0.entries.back_mut().filter(|newest| newest.at == now) {
             Some(newest) => newest.units = newest.units.saturating_add(units),
-            None => state.entries.push_back(LogEntry { at: now, units }),
+            None => state.0.entries.push_back(LogEntry { at: now, units }),
         }
-        state.used = state.used.saturating_add(u64::from(units));
+        state.0.used = state.0.used.saturating_add(u64::from(units));
         now
     }
 
@@ -134,18 +139,18 @@ impl BucketRule for SlidingLog {
         charged: u64,
         units: u64,
     ) -> u64 {
-        let Ok(index) = state.entries.binary_search_by_key(&mark, |entry| entry.at) else {
+        let Ok(index) = state.0.entries.binary_search_by_key(&mark, |entry| entry.at) else {
             return 0;
         };
-        let Some(entry) = state.entries.get_mut(index) else {
+        let Some(entry) = state.0.entries.get_mut(index) else {
             return 0;
         };
         let returned = u32::try_from(units.min(charged)).unwrap_or(u32::MAX).min(entry.units);
         entry.units -= returned;
         if entry.units == 0 {
-            state.entries.remove(index);
+            state.0.entries.remove(index);
         }
-        state.used -= u64::from(returned);
+        state.0.used -= u64::from(returned);
         u64::from(returned)
     }
 
@@ -158,7 +163,7 @@ impl BucketRule for SlidingLog {
     }
 
     fn remaining(&self, state: &SlidingLogState, _now: Timestamp) -> u64 {
-        self.limit.saturating_sub(state.used)
+        self.limit.saturating_sub(state.0.used)
     }
 
     fn reset_nanos(&self, state: &SlidingLogState, now: Timestamp) -> u64 {
@@ -166,7 +171,7 @@ impl BucketRule for SlidingLog {
     }
 
     fn full_at(&self, state: &SlidingLogState) -> Timestamp {
-        match state.entries.back() {
+        match state.0.entries.back() {
             Some(newest) => newest.at.plus_nanos(self.window_nanos),
             None => Timestamp::ORIGIN,
         }

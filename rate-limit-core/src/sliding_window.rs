@@ -59,8 +59,7 @@ impl SlidingWindow {
         }
         // `weighted · left / window` rounds up to at most `room` exactly while
         // `left <= room · window / weighted`.
-        let left_nanos =
-            u128::from(room) * u128::from(self.window_nanos) / u128::from(weighted);
+        let left_nanos = u128::from(room) * u128::from(self.window_nanos) / u128::from(weighted);
         self.window_nanos.saturating_sub(saturating_u64(left_nanos))
     }
 }
@@ -84,13 +83,9 @@ impl BucketRule for SlidingWindow {
         }
         let elapsed = now.nanos_since(state.start);
         if elapsed >= self.window_nanos {
-            let previous = if elapsed - self.window_nanos >= self.window_nanos {
-                0
-            } else {
-                state.current
-            };
-            let start =
-                if previous == 0 { now } else { state.start.plus_nanos(self.window_nanos) };
+            let previous =
+                if elapsed - self.window_nanos >= self.window_nanos { 0 } else { state.current };
+            let start = if previous == 0 { now } else { state.start.plus_nanos(self.window_nanos) };
             *state = SlidingWindowState { start, current: 0, previous };
         }
         Healed::No

@@ -143,8 +143,9 @@ impl BucketRule for TokenBucket {
     }
 
     fn remaining(&self, state: &TokenBucketState, now: Timestamp) -> u64 {
-        let owed = Self::owed_nanos(state, now);
-        self.time_to_full_nanos().saturating_sub(owed) / self.interval_nanos
+        let refilled = self.time_to_full_nanos().saturating_sub(Self::owed_nanos(state, now));
+        // An empty bucket, hence every denial of a single unit, is spared the division.
+        if refilled < self.interval_nanos { 0 } else { refilled / self.interval_nanos }
     }
 
     fn reset_nanos(&self, state: &TokenBucketState, now: Timestamp) -> u64 {

@@ -20,21 +20,17 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
     ) -> Result<Standing, RepositoryError> {
         let asking = Charge::new(identity.clone(), policy.clone().into(), 0);
         let asking: Charges = std::iter::once(asking).collect();
-        let standing = self
-            .store
-            .transact(&[self.place(identity, policy)], |records, now| {
-                let outcomes = evaluate(&asking, records, now);
-                let ladder: Option<LadderState> = records.first().and_then(|record| record.ladder);
-                let banned_nanos =
-                    ladder.map_or(0, |state| state.banned_until.nanos_since(now.monotonic));
-                Standing {
-                    remaining: outcomes.get(0).map_or(0, |outcome| outcome.remaining),
-                    reset_after: outcomes
-                        .get(0)
-                        .map_or(Duration::ZERO, |one| one.reset_after()),
-                    banned_for: (banned_nanos > 0).then(|| Duration::from_nanos(banned_nanos)),
-                }
-            });
+        let standing = self.store.transact(&[self.place(identity, policy)], |records, now| {
+            let outcomes = evaluate(&asking, records, now);
+            let ladder: Option<LadderState> = records.first().and_then(|record| record.ladder);
+            let banned_nanos =
+                ladder.map_or(0, |state| state.banned_until.nanos_since(now.monotonic));
+            Standing {
+                remaining: outcomes.get(0).map_or(0, |outcome| outcome.remaining),
+                reset_after: outcomes.get(0).map_or(Duration::ZERO, |one| one.reset_after()),
+                banned_for: (banned_nanos > 0).then(|| Duration::from_nanos(banned_nanos)),
+            }
+        });
         Ok(standing)
     }
 
@@ -43,16 +39,8 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         identity: &ClientIdentity,
         policy: &RateLimitPolicy,
     ) -> Result<Reset, RepositoryError> {
-        let place = self.place(identity, policy);
-        let found: usize = std::iter::once(place.bucket)
-            .chain(place.ladder)
-            .map(|key| self.store.remove(key))
-            .sum();
-        Ok(if found == 0 {
-            Reset::Nothing
-        } else {
-            Reset::Restored
-        })
+        let in_debt = self.store.reset(&self.place(identity, policy));
+        Ok(if in_debt == 0 { Reset::Nothing } else { Reset::Restored })
     }
 
     /// Looks at every bucket for each page: for operators, not for requests.

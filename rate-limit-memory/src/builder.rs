@@ -32,10 +32,7 @@ pub enum MemoryError {
 
 impl MemoryRepositoryBuilder<SystemClock> {
     pub(crate) fn new() -> Self {
-        Self {
-            clock: SystemClock::new(),
-            max_keys: Self::DEFAULT_MAX_KEYS,
-        }
+        Self { clock: SystemClock::new(), max_keys: Self::DEFAULT_MAX_KEYS }
     }
 }
 
@@ -71,10 +68,7 @@ impl<C: Clock> MemoryRepositoryBuilder<C> {
     /// # Ok::<(), rate_limit_memory::MemoryError>(())
     /// ```
     pub fn clock<D: Clock>(self, clock: D) -> MemoryRepositoryBuilder<D> {
-        MemoryRepositoryBuilder {
-            clock,
-            max_keys: self.max_keys,
-        }
+        MemoryRepositoryBuilder { clock, max_keys: self.max_keys }
     }
 
     /// Checks everything and builds the store.
@@ -85,11 +79,7 @@ impl<C: Clock> MemoryRepositoryBuilder<C> {
     pub fn build(self) -> Result<MemoryRepository<C>, MemoryError> {
         let (min, max) = (Self::MIN_MAX_KEYS, Self::MAX_MAX_KEYS);
         if !(min..=max).contains(&self.max_keys) {
-            return Err(MemoryError::MaxKeys {
-                max_keys: self.max_keys,
-                min,
-                max,
-            });
+            return Err(MemoryError::MaxKeys { max_keys: self.max_keys, min, max });
         }
         Ok(MemoryRepository::from_parts(self.clock, self.max_keys))
     }

@@ -18,14 +18,9 @@ const DAY_NANOS: u64 = 24 * 3_600 * 1_000_000_000;
 
 impl SystemClock {
     /// A clock whose monotonic axis begins a day ago.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the place where the clock is read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
     pub fn new() -> Self {
-        Self {
-            origin: Instant::now(),
-        }
+        Self { origin: Instant::now() }
     }
 }
 
@@ -44,14 +39,9 @@ impl Clock for SystemClock {
         Timestamp::from_nanos(nanos.saturating_add(DAY_NANOS))
     }
 
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "this is the place where the clock is read"
-    )]
+    #[allow(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
     fn utc_now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::ORIGIN.saturating_add(since_epoch)
     }
 }

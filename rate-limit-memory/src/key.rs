@@ -11,9 +11,9 @@ use siphasher::sip128::SipHasher13;
 /// memory dump shows nobody's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
-    /// Picks shard and place.
-    pub(crate) high: u64,
     /// Tells apart what shares a place.
+    pub(crate) high: u64,
+    /// Picks the place in a shard.
     pub(crate) low: u64,
 }
 
@@ -36,9 +36,7 @@ impl KeyRing {
             hasher.write_u64(number);
             hasher.finish()
         };
-        Self {
-            hasher: SipHasher13::new_with_keys(draw(0), draw(1)),
-        }
+        Self { hasher: SipHasher13::new_with_keys(draw(0), draw(1)) }
     }
 
     pub(crate) fn digest(&self, identity: &ClientIdentity) -> IdentityDigest {
@@ -61,6 +59,13 @@ impl std::fmt::Debug for KeyRing {
 pub(crate) struct IdentityDigest(u128);
 
 impl IdentityDigest {
+    /// Picks the shard. All buckets of an identity lie in one shard, so that a decision over
+    /// several policies of one identity takes one lock.
+    #[allow(clippy::cast_possible_truncation, reason = "a shard number needs few of the bits")]
+    pub(crate) const fn shard_bits(self) -> usize {
+        (self.0 >> 64) as usize
+    }
+
     pub(crate) fn bucket(self, policy: &RateLimitPolicy) -> Key {
         Key::from(self.0 ^ policy.bucket_digest())
     }
@@ -71,15 +76,9 @@ impl IdentityDigest {
 }
 
 impl From<u128> for Key {
-    #[allow(
-        clippy::cast_possible_truncation,
-        reason = "each half keeps its 64 bits"
-    )]
+    #[allow(clippy::cast_possible_truncation, reason = "each half keeps its 64 bits")]
     fn from(bits: u128) -> Self {
-        Self {
-            high: (bits >> 64) as u64,
-            low: bits as u64,
-        }
+        Self { high: (bits >> 64) as u64, low: bits as u64 }
     }
 }
 

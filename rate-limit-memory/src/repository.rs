@@ -1,8 +1,8 @@
 //! The port, implemented.
 
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, RateLimitPolicy,
-    RateLimitRepository, Settle, adjust, evaluate,
+    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, Outcomes, RateLimitPolicy,
+    RateLimitRepository, Record, Settle, adjust, evaluate, evaluate_one,
 };
 use smallvec::SmallVec;
 
@@ -56,17 +56,12 @@ impl Default for MemoryRepository {
 
 impl<C: Clock> MemoryRepository<C> {
     pub(crate) fn from_parts(clock: C, max_keys: usize) -> Self {
-        Self {
-            store: Store::new(clock, max_keys, shard_count()),
-            keys: KeyRing::new(),
-        }
+        Self { store: Store::new(clock, max_keys, shard_count()), keys: KeyRing::new() }
     }
 
     /// How full the store is and what it had to forget.
     pub fn stats(&self) -> MemoryStats {
-        self.store
-            .counters
-            .read(self.store.taken.load(Ordering::Relaxed), self.store.cap)
+        self.store.counters.read(self.store.taken.load(Ordering::Relaxed), self.store.cap)
     }
 
     pub(crate) fn place<'a>(
@@ -74,18 +69,7 @@ impl<C: Clock> MemoryRepository<C> {
         identity: &ClientIdentity,
         policy: &'a RateLimitPolicy,
     ) -> Place<'a> {
-        place(self.keys.digest(identity), policy)
-    }
-}
-
-fn place(digest: IdentityDigest, policy: &RateLimitPolicy) -> Place<'_> {
-    Place {
-        policy,
-        bucket: digest.bucket(policy),
-        ladder: policy
-            .penalty()
-            .filter(|_| policy.is_enforced())
-            .map(|_| digest.ladder(policy)),
+        self.store.place(self.keys.digest(identity), policy)
     }
 }
 
@@ -98,6 +82,14 @@ fn shard_count() -> usize {
 
 impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
+        // Nearly every request is charged against one bucket, and nearly every bucket is known.
+        if let (Some(charge), 1) = (charges.get(0), charges.len()) {
+            let place = self.place(charge.identity(), charge.policy());
+            let decide = |record: &mut Record, now| evaluate_one(charge, record, now);
+            if let Some(outcome) = self.store.transact_one(&place, decide) {
+                return Answer::ready(Outcomes::one(outcome));
+            }
+        }
         // The policies of one rule share an identity, which is then hashed once.
         let mut last: Option<(&ClientIdentity, IdentityDigest)> = None;
         let places: SmallVec<[Place<'_>; 4]> = charges
@@ -108,13 +100,10 @@ impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
                     _ => self.keys.digest(charge.identity()),
                 };
                 last = Some((charge.identity(), digest));
-                place(digest, charge.policy())
+                self.store.place(digest, charge.policy())
             })
             .collect();
-        Answer::ready(
-            self.store
-                .transact(&places, |records, now| evaluate(charges, records, now)),
-        )
+        Answer::ready(self.store.transact(&places, |records, now| evaluate(charges, records, now)))
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {

@@ -10,13 +10,18 @@
 
 use rate_limit_core::{Clock, Now, Timestamp};
 
-use crate::shard::Shard;
-use crate::store::Store;
+use crate::shard::{Front, Shard};
+use crate::store::{Guarded, Store};
 use crate::sync::Ordering;
 
 /// How many forgettable slots a call clears from each shard that it has locked anyway. More than
 /// one, so that clearing is faster than filling, and few, so that no call pays for many others.
 const SWEEP: usize = 4;
+
+/// How long a slot that is as good as new stays before it is cleared although there is room: one
+/// second. A busy client's bucket is full again between any two requests if the rate is high;
+/// clearing it each time would cost more than keeping it.
+const GRACE_NANOS: u64 = 1_000_000_000;
 
 impl<C: Clock> Store<C> {
     /// Reserves room if there is some.
@@ -24,9 +29,7 @@ impl<C: Clock> Store<C> {
     /// Relaxed, because the number guards no memory: buckets are only touched under their locks.
     pub(crate) fn try_reserve(&self, room: usize) -> bool {
         let fits = |taken: usize| taken.checked_add(room).filter(|sum| *sum <= self.cap);
-        self.taken
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
-            .is_ok()
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
     }
 
     /// Gives room back.
@@ -50,18 +53,13 @@ impl<C: Clock> Store<C> {
         for _ in 0..=self.shards.len() {
             let mut hints: Vec<(Timestamp, usize)> = Vec::with_capacity(self.shards.len());
             hints.extend(
-                self.shards
-                    .iter()
-                    .zip(0..)
-                    .map(|(shard, number)| (shard.earliest(), number)),
+                self.shards.iter().zip(0..).map(|(shard, number)| (shard.earliest(), number)),
             );
             hints.sort_unstable();
             let Some((_, number)) = hints.first().copied() else {
                 return;
             };
-            let next = hints
-                .get(1)
-                .map_or(Timestamp::from_nanos(u64::MAX), |(hint, _)| *hint);
+            let next = hints.get(1).map_or(Timestamp::from_nanos(u64::MAX), |(hint, _)| *hint);
             let Some(guarded) = self.shards.get(number) else {
                 return;
             };
@@ -80,19 +78,24 @@ impl<C: Clock> Store<C> {
         }
     }
 
+    /// Whether a shard has slots to clear, as far as its hint tells.
+    pub(crate) fn is_sweep_due(guarded: &Guarded, now: Now) -> bool {
+        guarded.earliest() <= now.monotonic.minus_nanos(GRACE_NANOS)
+    }
+
     /// Clears a few slots that are as good as new. Called with every change of a shard, so that a
     /// flood is cleared by the traffic after it, whatever keys that has.
     pub(crate) fn sweep(&self, shard: &mut Shard, now: Now) {
+        let overdue = now.monotonic.minus_nanos(GRACE_NANOS);
         for _ in 0..SWEEP {
-            if shard.earliest() > now.monotonic {
+            if shard.earliest() > overdue {
                 return;
             }
-            match shard.settle_front(now) {
-                Some((key, forgettable_at)) if forgettable_at <= now.monotonic => {
-                    let room = self.forget(shard, key);
-                    self.release(room);
+            if let Front::Settled(key, forgettable_at) = shard.touch_front(now) {
+                if forgettable_at > overdue {
+                    return;
                 }
-                _ => return,
+                self.release(self.forget(shard, key));
             }
         }
     }

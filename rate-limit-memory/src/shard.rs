@@ -20,26 +20,31 @@ pub(crate) struct Shard {
     queue: Vec<u32>,
 }
 
-impl Shard {
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
-    }
+/// What the front of the queue is.
+pub(crate) enum Front {
+    /// There is none.
+    Empty,
+    /// It was not the first one after all, and was moved back.
+    Moved,
+    /// The slot under this key may be forgotten first, from this instant.
+    Settled(Key, Timestamp),
+}
 
+impl Shard {
     pub(crate) fn slots(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Slot> {
-        let number = self
-            .index
-            .find(key.low, |number| self.is_at(*number, key))?;
-        self.slots.get(*number as usize)
+    /// The number of the slot under a key. It stays the same until a slot is removed.
+    pub(crate) fn find(&self, key: Key) -> Option<u32> {
+        self.index.find(key.low, |number| self.is_at(*number, key)).copied()
     }
 
-    pub(crate) fn get_mut(&mut self, key: Key) -> Option<&mut Slot> {
-        let number = *self
-            .index
-            .find(key.low, |number| self.is_at(*number, key))?;
+    pub(crate) fn slot(&self, number: u32) -> Option<&Slot> {
+        self.slots.get(number as usize)
+    }
+
+    pub(crate) fn slot_mut(&mut self, number: u32) -> Option<&mut Slot> {
         self.slots.get_mut(number as usize)
     }
 
@@ -59,9 +64,7 @@ impl Shard {
     /// Removes the slot under a key.
     pub(crate) fn remove(&mut self, key: Key) -> Option<Slot> {
         let found = self.index.find_entry(key.low, |number| {
-            self.slots
-                .get(*number as usize)
-                .is_some_and(|slot| slot.key == key)
+            self.slots.get(*number as usize).is_some_and(|slot| slot.key == key)
         });
         let (removed, _) = found.ok()?.remove();
         self.unqueue(self.slots.get(removed as usize)?.queue_index as usize);
@@ -71,8 +74,8 @@ impl Shard {
     }
 
     /// Moves a slot forward in the queue after its end has come closer.
-    pub(crate) fn requeue(&mut self, key: Key, now: Now) {
-        let Some(slot) = self.get_mut(key) else {
+    pub(crate) fn requeue(&mut self, number: u32, now: Now) {
+        let Some(slot) = self.slots.get_mut(number as usize) else {
             return;
         };
         let forgettable_at = slot.forgettable_at(now);
@@ -86,11 +89,24 @@ impl Shard {
     /// A lower bound of the instant from which the first slot may be forgotten;
     /// [`u64::MAX`] nanoseconds if there is none.
     pub(crate) fn earliest(&self) -> Timestamp {
-        let front = self
-            .queue
-            .first()
-            .and_then(|number| self.slots.get(*number as usize));
+        let front = self.queue.first().and_then(|number| self.slots.get(*number as usize));
         front.map_or(Timestamp::from_nanos(u64::MAX), |slot| slot.queued_at)
+    }
+
+    /// Looks at the front of the queue, and moves it back if it has been charged since it was
+    /// queued.
+    pub(crate) fn touch_front(&mut self, now: Now) -> Front {
+        let number = self.queue.first().copied();
+        let Some(slot) = number.and_then(|number| self.slots.get_mut(number as usize)) else {
+            return Front::Empty;
+        };
+        let forgettable_at = slot.forgettable_at(now);
+        if forgettable_at <= slot.queued_at {
+            return Front::Settled(slot.key, forgettable_at);
+        }
+        slot.queued_at = forgettable_at;
+        self.lower(0);
+        Front::Moved
     }
 
     /// Brings the slot that may be forgotten first to the front of the queue and returns its key
@@ -100,29 +116,22 @@ impl Shard {
     /// the cost is amortised over them.
     pub(crate) fn settle_front(&mut self, now: Now) -> Option<(Key, Timestamp)> {
         loop {
-            let number = *self.queue.first()?;
-            let slot = self.slots.get_mut(number as usize)?;
-            let forgettable_at = slot.forgettable_at(now);
-            if forgettable_at <= slot.queued_at {
-                return Some((slot.key, forgettable_at));
+            match self.touch_front(now) {
+                Front::Empty => return None,
+                Front::Moved => {}
+                Front::Settled(key, forgettable_at) => return Some((key, forgettable_at)),
             }
-            slot.queued_at = forgettable_at;
-            self.lower(0);
         }
     }
 
     fn is_at(&self, number: u32, key: Key) -> bool {
-        self.slots
-            .get(number as usize)
-            .is_some_and(|slot| slot.key == key)
+        self.slots.get(number as usize).is_some_and(|slot| slot.key == key)
     }
 
     /// Gives the slot that was numbered `from` the number `to`.
     fn renumber(&mut self, from: u32, to: u32) {
-        let Some((key, queue_index)) = self
-            .slots
-            .get(to as usize)
-            .map(|slot| (slot.key, slot.queue_index))
+        let Some((key, queue_index)) =
+            self.slots.get(to as usize).map(|slot| (slot.key, slot.queue_index))
         else {
             return; // The removed slot was the last one.
         };
@@ -144,10 +153,7 @@ impl Shard {
     }
 
     fn queued_at(&self, index: usize) -> Timestamp {
-        let slot = self
-            .queue
-            .get(index)
-            .and_then(|number| self.slots.get(*number as usize));
+        let slot = self.queue.get(index).and_then(|number| self.slots.get(*number as usize));
         slot.map_or(Timestamp::from_nanos(u64::MAX), |slot| slot.queued_at)
     }
 
@@ -166,11 +172,7 @@ impl Shard {
     fn lower(&mut self, mut index: usize) {
         loop {
             let (left, right) = (2 * index + 1, 2 * index + 2);
-            let child = if self.queued_at(right) < self.queued_at(left) {
-                right
-            } else {
-                left
-            };
+            let child = if self.queued_at(right) < self.queued_at(left) { right } else { left };
             if child >= self.queue.len() || self.queued_at(index) <= self.queued_at(child) {
                 break;
             }
@@ -187,10 +189,7 @@ impl Shard {
     }
 
     fn note_place(&mut self, index: usize) {
-        let slot = self
-            .queue
-            .get(index)
-            .and_then(|number| self.slots.get_mut(*number as usize));
+        let slot = self.queue.get(index).and_then(|number| self.slots.get_mut(*number as usize));
         if let Some(slot) = slot {
             slot.queue_index = number(index);
         }

@@ -20,6 +20,8 @@ pub(crate) struct Slot {
     /// How much of the cap the bucket takes: 1, or the entries of its log.
     pub(crate) weight: u16,
     pub(crate) axis: TimeAxis,
+    /// Whether the state lies in the side table.
+    pub(crate) is_aside: bool,
 }
 
 /// The state of a bucket in 16 bytes.
@@ -42,14 +44,6 @@ pub(crate) enum Unpacked {
 }
 
 impl Packed {
-    /// For a bucket whose state lies in the side table.
-    pub(crate) const fn aside(full_at: Timestamp) -> Self {
-        Self {
-            full_at,
-            counts: [0; 2],
-        }
-    }
-
     /// Packs a state; `None` if it does not fit.
     pub(crate) fn new(algorithm: &Algorithm, state: &BucketState) -> Option<Self> {
         let counts = match state {
@@ -58,18 +52,12 @@ impl Packed {
             BucketState::SlidingWindow(state) => [count(state.current), count(state.previous)],
             _ => return None,
         };
-        Some(Self {
-            full_at: algorithm.full_at(state),
-            counts,
-        })
+        Some(Self { full_at: algorithm.full_at(state), counts })
     }
 
     /// The state as the algorithm knows it.
     pub(crate) fn unpack(self, algorithm: &Algorithm) -> Unpacked {
-        let Self {
-            full_at,
-            counts: [first, second],
-        } = self;
+        let Self { full_at, counts: [first, second] } = self;
         Unpacked::Here(match algorithm {
             Algorithm::TokenBucket(_) => BucketState::TokenBucket(TokenBucketState { full_at }),
             Algorithm::FixedWindow(rule) => BucketState::FixedWindow(FixedWindowState {
@@ -99,14 +87,23 @@ fn count(units: u64) -> u32 {
 }
 
 impl Slot {
+    pub(crate) const fn new(key: Key, packed: Packed, axis: TimeAxis, weight: u16) -> Self {
+        let queued_at = packed.full_at;
+        Self { key, packed, queued_at, queue_index: 0, weight, axis, is_aside: false }
+    }
+
+    /// For a bucket whose state lies in the side table.
+    pub(crate) const fn aside(key: Key, full_at: Timestamp, axis: TimeAxis, weight: u16) -> Self {
+        let slot = Self::new(key, Packed { full_at, counts: [0; 2] }, axis, weight);
+        Self { is_aside: true, ..slot }
+    }
+
     /// The monotonic instant from which the slot may be forgotten.
     pub(crate) fn forgettable_at(&self, now: Now) -> Timestamp {
         match self.axis {
             TimeAxis::Monotonic => self.packed.full_at,
             // The time of day may be stepped, so the distance is taken anew each time.
-            TimeAxis::Utc => now
-                .monotonic
-                .plus_nanos(self.packed.full_at.nanos_since(now.utc)),
+            TimeAxis::Utc => now.monotonic.plus_nanos(self.packed.full_at.nanos_since(now.utc)),
         }
     }
 }
@@ -134,17 +131,11 @@ mod tests {
         for policy in policies.map(|builder| builder.build().unwrap()) {
             let algorithm = policy.algorithm();
             let mut state = algorithm.fresh(at(600_000_000_000));
-            for (now, units) in [
-                (600_000_000_000, 3),
-                (630_000_000_001, 2),
-                (665_000_000_000, 1),
-            ] {
+            for (now, units) in [(600_000_000_000, 3), (630_000_000_001, 2), (665_000_000_000, 1)] {
                 algorithm.bring_up_to_date(&mut state, at(now));
                 algorithm.charge(&mut state, at(now), units);
                 let packed = Packed::new(algorithm, &state).unwrap();
-                let Unpacked::Here(unpacked) = packed.unpack(algorithm) else {
-                    panic!("fits")
-                };
+                let Unpacked::Here(unpacked) = packed.unpack(algorithm) else { panic!("fits") };
                 assert_eq!(unpacked, state, "{policy}");
             }
         }

@@ -18,7 +18,7 @@ use rate_limit_core::{
 };
 use smallvec::SmallVec;
 
-use crate::key::{Key, Prehashed};
+use crate::key::{IdentityDigest, Key, Prehashed};
 use crate::shard::Shard;
 use crate::slot::{Packed, Slot, Unpacked};
 use crate::stats::Counters;
@@ -48,7 +48,7 @@ pub(crate) struct Guarded {
 
 /// What does not fit a slot.
 #[derive(Clone, Debug)]
-pub(crate) enum Aside {
+enum Aside {
     Bucket(BucketState),
     Ladder(LadderState),
 }
@@ -57,15 +57,23 @@ pub(crate) enum Aside {
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) policy: &'a RateLimitPolicy,
+    pub(crate) shard: usize,
     pub(crate) bucket: Key,
     /// The client's place on the penalty ladder, if the policy has one.
     pub(crate) ladder: Option<Key>,
 }
 
 /// The locked shards of one call, by ascending number.
-type Locked<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 4]>;
-/// Up to four policies are decided without an allocation.
-type Records = SmallVec<[Record; 4]>;
+type Locked<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;
+
+/// A place and where it was found under the locks.
+struct Found<'p, 'a> {
+    place: &'p Place<'a>,
+    /// Index into the locked shards.
+    locked: usize,
+    bucket: Option<u32>,
+    ladder: Option<u32>,
+}
 
 impl Guarded {
     pub(crate) fn lock(&self) -> MutexGuard<'_, Shard> {
@@ -74,8 +82,7 @@ impl Guarded {
 
     /// Publishes the hint before the lock is given back.
     pub(crate) fn publish(&self, shard: &Shard) {
-        self.earliest
-            .store(shard.earliest().as_nanos(), Ordering::Relaxed);
+        self.earliest.store(shard.earliest().as_nanos(), Ordering::Relaxed);
     }
 
     pub(crate) fn earliest(&self) -> Timestamp {
@@ -83,30 +90,35 @@ impl Guarded {
     }
 }
 
-impl Place<'_> {
-    fn keys(&self) -> impl Iterator<Item = Key> {
-        std::iter::once(self.bucket).chain(self.ladder)
-    }
-}
-
 impl<C: Clock> Store<C> {
     pub(crate) fn new(clock: C, cap: usize, shards: usize) -> Self {
         let guarded = || {
             let earliest = AtomicU64::new(u64::MAX);
-            CachePadded::new(Guarded {
-                shard: Mutex::default(),
-                earliest,
-            })
+            CachePadded::new(Guarded { shard: Mutex::default(), earliest })
         };
         Self {
             clock,
-            shards: std::iter::repeat_with(guarded)
-                .take(shards.next_power_of_two())
-                .collect(),
+            shards: std::iter::repeat_with(guarded).take(shards.next_power_of_two()).collect(),
             side: DashMap::with_hasher(Prehashed),
             taken: AtomicUsize::new(0),
             cap,
             counters: Counters::default(),
+        }
+    }
+
+    pub(crate) fn place<'a>(
+        &self,
+        digest: IdentityDigest,
+        policy: &'a RateLimitPolicy,
+    ) -> Place<'a> {
+        Place {
+            policy,
+            shard: digest.shard_bits() & (self.shards.len() - 1),
+            bucket: digest.bucket(policy),
+            ladder: policy
+                .penalty()
+                .filter(|_| policy.is_enforced())
+                .map(|_| digest.ladder(policy)),
         }
     }
 
@@ -119,55 +131,87 @@ impl<C: Clock> Store<C> {
         places: &[Place<'_>],
         decide: impl FnOnce(&mut [Record], Now) -> T,
     ) -> T {
-        let utc = places
-            .iter()
-            .any(|place| place.policy.axis() == TimeAxis::Utc);
+        let utc = places.iter().any(|place| place.policy.axis() == TimeAxis::Utc);
         let mut reserved = 0;
-        let mut locked = self.lock_all(places);
-        loop {
-            let wanted = self.room_wanted(&locked, places);
+        let (mut locked, found) = loop {
+            let locked = self.lock_all(places);
+            let found: SmallVec<[Found<'_, '_>; 4]> =
+                places.iter().map(|place| find(&locked, place)).collect();
+            let wanted: usize = found.iter().map(Found::room_wanted).sum();
             if wanted <= reserved || self.try_reserve(wanted - reserved) {
-                reserved = reserved.max(wanted);
-                break;
+                reserved = wanted.max(reserved);
+                break (locked, found);
             }
             // There is no room. Making some needs the locks of other shards, which must not be
             // waited for while holding any.
-            drop(locked);
+            drop((found, locked));
             self.make_room(wanted - reserved, self.now(utc));
             reserved = wanted;
-            locked = self.lock_all(places);
-        }
+        };
         let now = self.now(utc);
-        let mut records: Records = places
-            .iter()
-            .map(|place| self.take_record(&locked, place))
-            .collect();
+        let mut records: SmallVec<[Record; 4]> =
+            found.iter().map(|found| self.take_record(&locked, found)).collect();
         let answer = decide(&mut records, now);
         let mut used = 0;
-        for (place, record) in places.iter().zip(records) {
-            used += self.put_record(&mut locked, place, record, now);
-        }
-        for (number, shard) in &mut locked {
-            self.sweep(shard, now);
-            self.publish(*number, shard);
+        for (found, record) in found.iter().zip(records) {
+            if let Some((_, shard)) = locked.get_mut(found.locked) {
+                used += self.put_bucket(shard, found, record.bucket, record.bucket_changed, now);
+                if record.ladder_changed {
+                    used += self.put_ladder(shard, found, record.ladder, now);
+                }
+            }
         }
         if reserved > used {
             self.release(reserved - used);
         }
+        for (number, shard) in &mut locked {
+            self.finish(*number, shard, now, used);
+        }
         answer
     }
 
-    /// Both instants; the time of day only if somebody asks for it.
-    pub(crate) fn now(&self, utc: bool) -> Now {
-        let utc = if utc {
-            self.clock.utc_now()
-        } else {
-            Timestamp::ORIGIN
-        };
-        Now {
-            monotonic: self.clock.now(),
-            utc,
+    /// [`transact`](Self::transact) for one bucket that exists and needs no side table: one lock,
+    /// one look-up, nothing else. `None` if it is not such a bucket, and then nothing was done.
+    pub(crate) fn transact_one<T>(
+        &self,
+        place: &Place<'_>,
+        decide: impl FnOnce(&mut Record, Now) -> T,
+    ) -> Option<T> {
+        if place.ladder.is_some() {
+            return None;
         }
+        let algorithm = place.policy.algorithm();
+        let utc = algorithm.axis() == TimeAxis::Utc;
+        let guarded = self.shards.get(place.shard)?;
+        let mut shard = guarded.lock();
+        let number = shard.find(place.bucket)?;
+        let slot = shard.slot_mut(number)?;
+        let Unpacked::Here(state) = slot.packed.unpack(algorithm) else {
+            return None;
+        };
+        let now = self.now(utc);
+        let mut record = Record { bucket: Some(state), ..Record::default() };
+        let answer = decide(&mut record, now);
+        if record.bucket_changed {
+            let packed = record.bucket.and_then(|state| Packed::new(algorithm, &state));
+            slot.packed = packed.unwrap_or(slot.packed);
+            if slot.forgettable_at(now) < slot.queued_at {
+                shard.requeue(number, now);
+                guarded.publish(&shard);
+            }
+        }
+        if Self::is_sweep_due(guarded, now) {
+            self.sweep(&mut shard, now);
+            guarded.publish(&shard);
+        }
+        Some(answer)
+    }
+
+    /// Both instants; the time of day only if somebody asks for it.
+    #[allow(clippy::fn_params_excessive_bools, reason = "private")]
+    pub(crate) fn now(&self, utc: bool) -> Now {
+        let utc = if utc { self.clock.utc_now() } else { Timestamp::ORIGIN };
+        Now { monotonic: self.clock.now(), utc }
     }
 
     /// Removes a slot together with what lies aside. Returns the room it took.
@@ -175,27 +219,28 @@ impl<C: Clock> Store<C> {
         let Some(slot) = shard.remove(key) else {
             return 0;
         };
-        self.side.remove(&key);
+        if slot.is_aside {
+            self.side.remove(&key);
+        }
         slot.weight.into()
     }
 
-    pub(crate) fn publish(&self, number: usize, shard: &Shard) {
-        if let Some(guarded) = self.shards.get(number) {
+    /// Clears some of what has expired and publishes the hint before the lock is given back.
+    fn finish(&self, number: usize, shard: &mut Shard, now: Now, inserted: usize) {
+        let Some(guarded) = self.shards.get(number) else {
+            return;
+        };
+        let due = Self::is_sweep_due(guarded, now);
+        if due {
+            self.sweep(shard, now);
+        }
+        if due || inserted > 0 || shard.earliest() != guarded.earliest() {
             guarded.publish(shard);
         }
     }
 
-    fn shard_number(&self, key: Key) -> usize {
-        // The index inside the shard uses the other half of the key.
-        usize::try_from(key.high).unwrap_or(0) & (self.shards.len() - 1)
-    }
-
     fn lock_all(&self, places: &[Place<'_>]) -> Locked<'_> {
-        let mut numbers: SmallVec<[usize; 8]> = places
-            .iter()
-            .flat_map(Place::keys)
-            .map(|key| self.shard_number(key))
-            .collect();
+        let mut numbers: SmallVec<[usize; 4]> = places.iter().map(|place| place.shard).collect();
         if numbers.len() > 1 {
             numbers.sort_unstable();
             numbers.dedup();
@@ -206,147 +251,109 @@ impl<C: Clock> Store<C> {
             .collect()
     }
 
-    /// The room that is needed if every bucket that is missing comes into being and every log
-    /// grows by an entry.
-    fn room_wanted(&self, locked: &Locked<'_>, places: &[Place<'_>]) -> usize {
-        let wanted = |place: &Place<'_>| {
-            let missing = place
-                .keys()
-                .filter(|key| self.slot(locked, *key).is_none())
-                .count();
-            let grows = matches!(place.policy.algorithm(), Algorithm::SlidingLog(_));
-            missing + usize::from(grows)
-        };
-        places.iter().map(wanted).sum()
-    }
-
-    fn slot<'a>(&self, locked: &'a Locked<'_>, key: Key) -> Option<&'a Slot> {
-        let number = self.shard_number(key);
-        locked
-            .iter()
-            .find(|(other, _)| *other == number)?
-            .1
-            .get(key)
-    }
-
     /// Takes what there is out of the store, so that a log is moved and not copied.
-    fn take_record(&self, locked: &Locked<'_>, place: &Place<'_>) -> Record {
-        let packed = self.slot(locked, place.bucket).map(|slot| slot.packed);
-        let bucket = packed.and_then(|packed| match packed.unpack(place.policy.algorithm()) {
+    fn take_record(&self, locked: &Locked<'_>, found: &Found<'_, '_>) -> Record {
+        let Found { place, locked: index, .. } = found;
+        let slot = found.bucket.and_then(|number| locked.get(*index)?.1.slot(number));
+        let bucket = slot.and_then(|slot| match slot.packed.unpack(place.policy.algorithm()) {
             Unpacked::Here(state) => Some(state),
             Unpacked::InSideTable => match self.side.remove(&place.bucket) {
                 Some((_, Aside::Bucket(state))) => Some(state),
                 _ => None,
             },
         });
-        let ladder = place
-            .ladder
-            .and_then(|key| match self.side.get(&key).as_deref() {
+        let ladder =
+            found.ladder.and(place.ladder).and_then(|key| match self.side.get(&key).as_deref() {
                 Some(Aside::Ladder(state)) => Some(*state),
                 _ => None,
             });
-        Record {
-            bucket,
-            ladder,
-            bucket_changed: false,
-            ladder_changed: false,
-        }
+        Record { bucket, ladder, ..Record::default() }
     }
 
-    /// Stores what has changed. Returns how much of the reserved room it used.
-    fn put_record(
+    /// Stores a bucket if it has changed. Returns how much of the reserved room it used.
+    fn put_bucket(
         &self,
-        locked: &mut Locked<'_>,
-        place: &Place<'_>,
-        record: Record,
+        shard: &mut Shard,
+        found: &Found<'_, '_>,
+        state: Option<BucketState>,
+        changed: bool,
         now: Now,
     ) -> usize {
-        let mut used = 0;
-        if let Some(state) = record.bucket {
-            let algorithm = place.policy.algorithm();
-            let axis = algorithm.axis();
-            match Packed::new(algorithm, &state) {
-                Some(packed) if record.bucket_changed => {
-                    used += self.put_slot(locked, place.bucket, packed, axis, 1, now);
-                }
-                Some(_) => {}
-                None => {
-                    // What lies aside was taken out and has to go back, changed or not.
-                    let existed = self.slot(locked, place.bucket).is_some();
-                    if record.bucket_changed || existed {
-                        let packed = Packed::aside(algorithm.full_at(&state));
-                        let weight = weight(&state);
-                        self.side.insert(place.bucket, Aside::Bucket(state));
-                        used += self.put_slot(locked, place.bucket, packed, axis, weight, now);
-                    }
-                }
+        let algorithm = found.place.policy.algorithm();
+        let (key, axis) = (found.place.bucket, algorithm.axis());
+        let Some(state) = state else {
+            return 0;
+        };
+        match Packed::new(algorithm, &state) {
+            Some(packed) if changed => {
+                let slot = Slot::new(key, packed, axis, 1);
+                self.put_slot(shard, found.bucket, slot, now)
             }
+            Some(_) => 0,
+            // What lies aside was taken out and has to go back, changed or not.
+            None if changed || found.bucket.is_some() => {
+                let slot = Slot::aside(key, algorithm.full_at(&state), axis, weight(&state));
+                self.side.insert(key, Aside::Bucket(state));
+                self.put_slot(shard, found.bucket, slot, now)
+            }
+            None => 0,
         }
-        if let (Some(key), Some(state), Some(ladder), true) = (
-            place.ladder,
-            record.ladder,
-            place.policy.penalty(),
-            record.ladder_changed,
-        ) {
-            let packed = Packed::aside(ladder.forgotten_at(&state));
-            self.side.insert(key, Aside::Ladder(state));
-            used += self.put_slot(locked, key, packed, TimeAxis::Monotonic, 1, now);
-        }
-        used
     }
 
-    /// Overwrites or adds a slot. Returns by how much the room it takes has grown.
-    fn put_slot(
+    /// Stores a place on a penalty ladder. Returns how much of the reserved room it used.
+    fn put_ladder(
         &self,
-        locked: &mut Locked<'_>,
-        key: Key,
-        packed: Packed,
-        axis: TimeAxis,
-        weight: u16,
+        shard: &mut Shard,
+        found: &Found<'_, '_>,
+        state: Option<LadderState>,
         now: Now,
     ) -> usize {
-        let number = self.shard_number(key);
-        let Some((_, shard)) = locked.iter_mut().find(|(other, _)| *other == number) else {
-            return 0; // Unreachable: the shards of all places are locked.
+        let place = found.place;
+        let (Some(key), Some(state), Some(ladder)) = (place.ladder, state, place.policy.penalty())
+        else {
+            return 0;
         };
-        if let Some(slot) = shard.get_mut(key) {
-            let before = std::mem::replace(&mut slot.weight, weight);
-            slot.packed = packed;
-            if slot.forgettable_at(now) < slot.queued_at {
-                shard.requeue(key, now);
-            }
-            if weight < before {
-                self.release(usize::from(before - weight));
-            }
-            return usize::from(weight.saturating_sub(before));
-        }
-        let mut slot = Slot {
-            key,
-            packed,
-            queued_at: Timestamp::ORIGIN,
-            queue_index: 0,
-            weight,
-            axis,
-        };
-        slot.queued_at = slot.forgettable_at(now);
-        shard.insert(slot);
-        weight.into()
+        self.side.insert(key, Aside::Ladder(state));
+        let slot = Slot::aside(key, ladder.forgotten_at(&state), TimeAxis::Monotonic, 1);
+        self.put_slot(shard, found.ladder, slot, now)
     }
 
-    /// Removes one bucket. Returns 1 if it was in debt.
-    pub(crate) fn remove(&self, key: Key) -> usize {
-        let number = self.shard_number(key);
-        let Some(guarded) = self.shards.get(number) else {
+    /// Overwrites the slot at `number`, or adds one. Returns by how much the room it takes has
+    /// grown.
+    fn put_slot(&self, shard: &mut Shard, number: Option<u32>, mut new: Slot, now: Now) -> usize {
+        let Some((number, slot)) = number.and_then(|n| Some((n, shard.slot_mut(n)?))) else {
+            let weight = new.weight.into();
+            new.queued_at = new.forgettable_at(now);
+            shard.insert(new);
+            return weight;
+        };
+        let before = std::mem::replace(&mut slot.weight, new.weight);
+        slot.packed = new.packed;
+        if slot.forgettable_at(now) < slot.queued_at {
+            shard.requeue(number, now);
+        }
+        if new.weight < before {
+            self.release(usize::from(before - new.weight));
+        }
+        usize::from(new.weight.saturating_sub(before))
+    }
+
+    /// Removes what is kept for `place`. Returns how many of its buckets were in debt.
+    pub(crate) fn reset(&self, place: &Place<'_>) -> usize {
+        let Some(guarded) = self.shards.get(place.shard) else {
             return 0;
         };
         let mut shard = guarded.lock();
         let now = self.now(true);
-        let in_debt = shard
-            .get(key)
-            .is_some_and(|slot| slot.forgettable_at(now) > now.monotonic);
-        self.release(self.forget(&mut shard, key));
+        let mut in_debt = 0;
+        for key in [Some(place.bucket), place.ladder].into_iter().flatten() {
+            let slot = shard.find(key).and_then(|number| shard.slot(number));
+            let debt = slot.is_some_and(|slot| slot.forgettable_at(now) > now.monotonic);
+            in_debt += usize::from(debt);
+            self.release(self.forget(&mut shard, key));
+        }
         guarded.publish(&shard);
-        usize::from(in_debt)
+        in_debt
     }
 
     /// All buckets that are in debt, one shard after the other.
@@ -357,28 +364,35 @@ impl<C: Clock> Store<C> {
             listed.extend(guarded.lock().slots().filter_map(|slot| {
                 let nanos = slot.forgettable_at(now).nanos_since(now.monotonic);
                 let forgotten_after = Duration::from_nanos(nanos);
-                (nanos > 0).then(|| ListedBucket {
-                    id: BucketId(slot.key.into()),
-                    forgotten_after,
-                })
+                (nanos > 0).then(|| ListedBucket { id: BucketId(slot.key.into()), forgotten_after })
             }));
         }
         listed
     }
+}
 
-    /// The side table, for the tests of its size.
-    #[cfg(test)]
-    pub(crate) fn aside(&self) -> usize {
-        self.side.len()
+/// Looks up a place under the locks.
+fn find<'p, 'a>(locked: &Locked<'_>, place: &'p Place<'a>) -> Found<'p, 'a> {
+    let index = locked.iter().position(|(number, _)| *number == place.shard).unwrap_or_default();
+    let find = |key| locked.get(index)?.1.find(key);
+    Found { place, locked: index, bucket: find(place.bucket), ladder: place.ladder.and_then(find) }
+}
+
+impl Found<'_, '_> {
+    /// The room that is needed if what is missing comes into being and a log grows by an entry.
+    fn room_wanted(&self) -> usize {
+        let grows = matches!(self.place.policy.algorithm(), Algorithm::SlidingLog(_));
+        usize::from(self.bucket.is_none() || grows)
+            + usize::from(self.place.ladder.is_some() && self.ladder.is_none())
     }
 }
 
 /// The entries of a log count towards the cap; everything else counts once.
 fn weight(state: &BucketState) -> u16 {
     match state {
-        BucketState::SlidingLog(log) => u16::try_from(log.entries().len())
-            .unwrap_or(u16::MAX)
-            .max(1),
+        BucketState::SlidingLog(log) => {
+            u16::try_from(log.entries().len()).unwrap_or(u16::MAX).max(1)
+        }
         _ => 1,
     }
 }

@@ -161,11 +161,7 @@ impl RateLimitPolicyBuilder {
         if self.limit * 1_000 <= window_nanos {
             return Ok(());
         }
-        Err(PolicyError::Rate {
-            policy: self.name.clone(),
-            limit: self.limit,
-            window: self.window,
-        })
+        Err(PolicyError::Rate { policy: self.name.clone(), limit: self.limit, window: self.window })
     }
 
     fn check_penalty(&self, ladder: &PenaltyLadder) -> Result<(), PolicyError> {

@@ -1,0 +1,171 @@
+use std::time::Duration;
+
+use rate_limit_core::conformance::block_on;
+use rate_limit_core::{
+    Charge, Charges, ManualClock, RateLimitAdministration, RateLimitPolicy, Reset,
+};
+
+use crate::support::{acquire, ask, policy, store, user};
+
+const CAP: usize = 1_000;
+
+/// Case M02, with twice the cap of new keys after it.
+#[test]
+fn m02_a_flood_does_not_wash_off_an_exhausted_bucket() {
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_minute(10));
+    assert!(ask(&store, user(0), &policy, 10));
+    for stranger in 1..=2 * CAP {
+        assert!(ask(&store, user(stranger), &policy, 1), "a newcomer is admitted");
+        assert!(!ask(&store, user(0), &policy, 1), "after {stranger} strangers");
+    }
+    assert_eq!(store.stats().taken, CAP);
+}
+
+/// Promise G11: with any bucket that is as good as new present, nothing is lost.
+#[test]
+fn g11_expired_buckets_go_before_any_that_is_in_debt() {
+    let clock = ManualClock::new();
+    let store = store(&clock, CAP);
+    let policy = policy(RateLimitPolicy::per_minute(60));
+    let debtors = CAP / 2;
+    // The debtors come first, so that an eviction by age would take them.
+    (0..debtors).for_each(|number| assert!(ask(&store, user(number), &policy, 60)));
+    (debtors..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+    // Now half of the buckets are as good as new, and too recently so to have been cleared.
+    clock.advance(Duration::from_secs(1));
+    for newcomer in CAP..CAP + debtors {
+        assert!(ask(&store, user(newcomer), &policy, 1));
+    }
+    assert_eq!(store.stats().evicted_in_debt, 0);
+    for number in 0..debtors {
+        assert!(ask(&store, user(number), &policy, 1), "the second that passed gave one unit back");
+        assert!(!ask(&store, user(number), &policy, 1), "the debt of client {number} is kept");
+    }
+}
+
+/// Promise G11: what is lost is the least there is, and it is counted exactly.
+#[test]
+fn g11_the_least_debt_goes_and_is_counted() {
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_hour(100_000));
+    // Debts from 1 to CAP units, in an order unrelated to their size.
+    for number in 0..CAP {
+        let units = (number * 7 % CAP + 1) as u64;
+        assert!(ask(&store, user(number), &policy, units));
+    }
+    let newcomers: u64 = 10;
+    for newcomer in 0..newcomers {
+        assert!(ask(&store, user(CAP + newcomer as usize), &policy, 50_000));
+    }
+    let unit = Duration::from_millis(36);
+    let stats = store.stats();
+    assert_eq!(stats.evicted_in_debt, newcomers);
+    assert_eq!(stats.forgiven, unit * (1..=newcomers as u32).sum(), "1 + 2 + … + 10 units");
+}
+
+/// A bucket that was charged after it was queued is worth its present debt, not its first one.
+#[test]
+fn charging_again_protects_a_bucket() {
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_hour(1_000));
+    (0..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 2)));
+    assert!(ask(&store, user(0), &policy, 998));
+    (CAP..2 * CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 3)));
+    assert!(!ask(&store, user(0), &policy, 1));
+}
+
+/// A bucket whose units were given back is as good as new, and goes before any other.
+#[test]
+fn a_refunded_bucket_goes_first() {
+    use rate_limit_core::{Adjustment, Change, RateLimitRepository};
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_hour(1_000));
+    let charges = Charges::one(Charge::new(user(0), policy.clone(), 900));
+    let charged = acquire(&store, &charges).get(0).and_then(|outcome| outcome.charged).unwrap();
+    (1..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+    let back = Adjustment {
+        identity: user(0),
+        policy: policy.clone(),
+        charged,
+        units: 900,
+        change: Change::Refund(900),
+    };
+    block_on(store.settle(&[back].into_iter().collect())).unwrap();
+    assert!(ask(&store, user(CAP), &policy, 1));
+    assert_eq!(store.stats().evicted_in_debt, 0);
+}
+
+/// Case M07: what a flood left behind is cleared by traffic on other keys.
+#[test]
+fn m07_the_rest_of_a_flood_is_cleared_by_other_traffic() {
+    let clock = ManualClock::new();
+    let store = store(&clock, 100_000);
+    let policy = policy(RateLimitPolicy::per_minute(60));
+    (0..100_000).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+    assert_eq!(store.stats().taken, 100_000);
+    clock.advance(Duration::from_secs(10));
+    // Two hundred regular clients, none of them part of the flood.
+    for round in 0..300 {
+        clock.advance(Duration::from_millis(10));
+        for number in 0..200 {
+            ask(&store, user(1_000_000 + number), &policy, 1);
+        }
+        assert!(round < 299 || store.stats().taken <= 200, "{:?}", store.stats());
+    }
+}
+
+/// Every entry of a log counts.
+#[test]
+fn the_entries_of_logs_count_towards_the_cap() {
+    let clock = ManualClock::new();
+    let store = store(&clock, CAP);
+    let policy = policy(RateLimitPolicy::per_hour(100).sliding_log());
+    for number in 0..50 {
+        for _ in 0..100 {
+            clock.advance(Duration::from_nanos(1));
+            assert!(ask(&store, user(number), &policy, 1));
+            assert!(store.stats().taken <= CAP);
+        }
+    }
+    assert_eq!(store.stats().taken, CAP, "ten full logs");
+    assert!(!ask(&store, user(49), &policy, 1), "the newest log is complete");
+    clock.advance(Duration::from_secs(3_600));
+    assert!(ask(&store, user(49), &policy, 1));
+    assert!(store.stats().taken <= CAP - 98, "an expired log gives its room back");
+}
+
+/// Asking, and being denied, need no room.
+#[test]
+fn what_writes_nothing_takes_no_room() {
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_hour(10));
+    for number in 0..10 * CAP {
+        assert!(ask(&store, user(number), &policy, 0));
+        assert!(!ask(&store, user(number), &policy, 11));
+    }
+    assert_eq!(store.stats().taken, 0);
+}
+
+#[test]
+fn administration_lists_every_debtor_once_and_resets_one() {
+    let store = store(&ManualClock::new(), CAP);
+    let policy = policy(RateLimitPolicy::per_hour(10));
+    (0..250).for_each(|number| assert!(ask(&store, user(number), &policy, 10)));
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = block_on(store.list(after, 100.try_into().unwrap())).unwrap();
+        seen.extend(page.buckets.iter().map(|bucket| bucket.id));
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 250);
+    assert!(seen.is_sorted() && seen.windows(2).all(|pair| pair[0] != pair[1]));
+    assert_eq!(block_on(store.reset(&user(7), &policy)).unwrap(), Reset::Restored);
+    assert_eq!(block_on(store.reset(&user(7), &policy)).unwrap(), Reset::Nothing);
+    assert!(ask(&store, user(7), &policy, 10));
+    assert_eq!(store.stats().taken, 250);
+}

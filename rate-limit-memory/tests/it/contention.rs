@@ -1,0 +1,91 @@
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use rate_limit_core::{Charge, Charges, ClientIdentity, ManualClock, RateLimitPolicy};
+
+use crate::support::{acquire, ask, policy, store, user};
+
+/// Case C02.
+#[test]
+fn c02_sixty_four_threads_take_a_burst_of_a_thousand_exactly() {
+    const THREADS: u64 = 64;
+    const CHECKS: u64 = 1_000_000;
+    let store = store(&ManualClock::new(), 1_000);
+    let policy = policy(RateLimitPolicy::per_minute(7).burst(1_000));
+    let start = Barrier::new(THREADS as usize);
+    let admitted = AtomicU64::new(0);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                start.wait();
+                let mine = (0..CHECKS).filter(|_| ask(&store, user(0), &policy, 1)).count();
+                admitted.fetch_add(mine as u64, Ordering::SeqCst);
+            });
+        }
+    });
+    assert_eq!(admitted.into_inner(), 1_000);
+}
+
+/// Promise G5 under threads: clients with a limit of their own beside a limit for all, in orders
+/// that cross. Whoever is stopped by their own limit takes nothing from the common one.
+#[test]
+fn g5_a_client_stopped_by_its_own_limit_takes_nothing_from_the_common_one() {
+    const CLIENTS: usize = 16;
+    let store = store(&ManualClock::new(), 1_000);
+    let own = policy(RateLimitPolicy::per_minute(10).fixed_window().named("own"));
+    let common = policy(RateLimitPolicy::per_minute(100).fixed_window().named("common"));
+    let admitted = AtomicU64::new(0);
+    let start = Barrier::new(CLIENTS);
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (store, own, common, admitted, start) = (&store, &own, &common, &admitted, &start);
+            scope.spawn(move || {
+                let mut both = [
+                    Charge::new(user(client), own.clone(), 1),
+                    Charge::new(ClientIdentity::GLOBAL, common.clone(), 1),
+                ];
+                if client % 2 == 1 {
+                    both.reverse();
+                }
+                let charges: Charges = both.into_iter().collect();
+                start.wait();
+                for _ in 0..10_000 {
+                    let outcomes = acquire(store, &charges);
+                    let passes = outcomes.iter().all(|outcome| !outcome.is_violated());
+                    admitted.fetch_add(u64::from(passes), Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    assert_eq!(admitted.into_inner(), 100);
+    let asking = Charges::one(Charge::new(ClientIdentity::GLOBAL, common, 0));
+    assert_eq!(acquire(&store, &asking).get(0).map(|outcome| outcome.remaining), Some(0));
+}
+
+/// New keys at a full store from many threads at once: never more than the cap, not even for a
+/// moment, and no thread waits for another for ever.
+#[test]
+fn the_cap_holds_at_every_moment_of_a_flood_from_eight_threads() {
+    const CAP: usize = 1_000;
+    let store = store(&ManualClock::new(), CAP);
+    let slow = policy(RateLimitPolicy::per_day(5).named("slow"));
+    let log = policy(RateLimitPolicy::per_day(5).sliding_log().named("log"));
+    thread::scope(|scope| {
+        for thread in 0..8_usize {
+            let (store, slow, log) = (&store, &slow, &log);
+            scope.spawn(move || {
+                for number in 0..20_000_usize {
+                    let identity = user(number * 8 + thread);
+                    let charges: Charges = [slow, log]
+                        .map(|policy| Charge::new(identity.clone(), policy.clone(), 1))
+                        .into_iter()
+                        .collect();
+                    acquire(store, &charges);
+                    assert!(store.stats().taken <= CAP, "{:?}", store.stats());
+                }
+            });
+        }
+    });
+    assert!(store.stats().evicted_in_debt >= 300_000, "{:?}", store.stats());
+}

@@ -1,0 +1,38 @@
+//! What the tests share.
+
+use std::sync::Arc;
+
+use rate_limit_core::{
+    Answer, Charge, Charges, ClientIdentity, ManualClock, Outcomes, RateLimitPolicy,
+    RateLimitPolicyBuilder, RateLimitRepository,
+};
+use rate_limit_memory::MemoryRepository;
+
+pub(crate) fn store(clock: &ManualClock, max_keys: usize) -> MemoryRepository<ManualClock> {
+    MemoryRepository::builder().clock(clock.clone()).max_keys(max_keys).build().unwrap()
+}
+
+pub(crate) fn policy(builder: RateLimitPolicyBuilder) -> Arc<RateLimitPolicy> {
+    Arc::new(builder.build().unwrap())
+}
+
+pub(crate) fn user(number: usize) -> ClientIdentity {
+    ClientIdentity::user(number.to_string()).unwrap()
+}
+
+pub(crate) fn acquire(store: &impl RateLimitRepository, charges: &Charges) -> Outcomes {
+    match store.acquire(charges) {
+        Answer::Ready(outcomes) => outcomes.unwrap(),
+        Answer::Pending(_) => panic!("the memory store answers at once"),
+    }
+}
+
+pub(crate) fn ask(
+    store: &impl RateLimitRepository,
+    identity: ClientIdentity,
+    policy: &Arc<RateLimitPolicy>,
+    units: u64,
+) -> bool {
+    let charges = Charges::one(Charge::new(identity, policy.clone(), units));
+    acquire(store, &charges).iter().all(|outcome| !outcome.is_violated())
+}
