@@ -237,7 +237,13 @@ impl RateLimitPolicy {
     pub fn share_of(&self, nodes: u32) -> Self {
         let nodes = u64::from(nodes.max(1));
         let algorithm = self.algorithm.share_of(nodes);
-        Self { algorithm, limit: self.limit.div_ceil(nodes), ..self.clone() }
+        // A token bucket has a rate besides its capacity. Dividing the rate by stretching the window
+        // keeps it exact; a window's limit is its capacity.
+        let (limit, window_nanos) = match algorithm {
+            Algorithm::TokenBucket(_) => (self.limit, self.window_nanos.saturating_mul(nodes)),
+            _ => (algorithm.capacity(), self.window_nanos),
+        };
+        Self { algorithm, limit, window_nanos, ..self.clone() }
     }
 }
 

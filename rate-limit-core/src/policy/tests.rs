@@ -103,6 +103,7 @@ fn a_share_divides_burst_and_rate_and_rounds_the_burst_up() {
         panic!("a share keeps its algorithm");
     };
     assert_eq!((share.burst(), share.interval_nanos()), (34, 3 * 600_000_000));
+    assert_eq!(policy.share_of(3).capacity_window(), Duration::from_millis(61_200), "34 · 1.8 s");
     assert_eq!(policy.share_of(0), policy);
     let slow = RateLimitPolicy::per(1, YEAR).build().expect("valid").share_of(u32::MAX);
     assert_eq!(slow.capacity(), 1);

@@ -16,6 +16,7 @@
 )]
 
 mod bounded;
+mod broken;
 mod conformance;
 mod contention;
 mod inputs;

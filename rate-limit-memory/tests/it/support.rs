@@ -20,7 +20,7 @@ pub(crate) fn user(number: usize) -> ClientIdentity {
     ClientIdentity::user(number.to_string()).unwrap()
 }
 
-pub(crate) fn acquire(store: &impl RateLimitRepository, charges: &Charges) -> Outcomes {
+pub(crate) fn acquire(store: &(impl RateLimitRepository + ?Sized), charges: &Charges) -> Outcomes {
     match store.acquire(charges) {
         Answer::Ready(outcomes) => outcomes.unwrap(),
         Answer::Pending(_) => panic!("the memory store answers at once"),
@@ -28,7 +28,7 @@ pub(crate) fn acquire(store: &impl RateLimitRepository, charges: &Charges) -> Ou
 }
 
 pub(crate) fn ask(
-    store: &impl RateLimitRepository,
+    store: &(impl RateLimitRepository + ?Sized),
     identity: ClientIdentity,
     policy: &Arc<RateLimitPolicy>,
     units: u64,

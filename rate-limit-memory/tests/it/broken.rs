@@ -1,0 +1,93 @@
+//! Stores with a deliberate fault, and the test that each of them fails.
+//!
+//! The suite of the core has its own collection; these are the faults that only a bounded store
+//! in memory can have.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use rate_limit_core::{
+    Acquire, Adjusted, Adjustments, Answer, Charges, Clock, ManualClock, Now, RateLimitRepository,
+    Record, Settle, evaluate,
+};
+
+use crate::bounded;
+use crate::contention;
+
+/// Drops the bucket that came first when it is full, however deep in debt it is.
+struct OldestGoes {
+    buckets: Mutex<(HashMap<Vec<u8>, Record>, VecDeque<Vec<u8>>)>,
+    clock: ManualClock,
+    cap: usize,
+}
+
+/// Reads under one lock and writes under another.
+struct TestThenSet {
+    buckets: Mutex<HashMap<Vec<u8>, Record>>,
+    clock: ManualClock,
+}
+
+fn now(clock: &ManualClock) -> Now {
+    Now { monotonic: clock.now(), utc: clock.utc_now() }
+}
+
+fn key(charges: &Charges) -> Vec<u8> {
+    let charge = charges.get(0).expect("these tests charge one bucket");
+    [charge.identity().as_bytes(), charge.policy().bucket_name().as_bytes()].concat()
+}
+
+fn nothing_to_settle(adjustments: &Adjustments) -> Settle {
+    Answer::ready(adjustments.iter().map(|_| Adjusted::default()).collect())
+}
+
+impl RateLimitRepository for OldestGoes {
+    fn acquire(&self, charges: &Charges) -> Acquire {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (records, order) = &mut *buckets;
+        let key = key(charges);
+        if !records.contains_key(&key) {
+            if records.len() == self.cap {
+                order.pop_front().map(|oldest| records.remove(&oldest));
+            }
+            order.push_back(key.clone());
+        }
+        let record = records.entry(key).or_default();
+        Answer::ready(evaluate(charges, std::slice::from_mut(record), now(&self.clock)))
+    }
+
+    fn settle(&self, adjustments: &Adjustments) -> Settle {
+        nothing_to_settle(adjustments)
+    }
+}
+
+impl RateLimitRepository for TestThenSet {
+    fn acquire(&self, charges: &Charges) -> Acquire {
+        let key = key(charges);
+        let lock = || self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = lock().get(&key).cloned().unwrap_or_default();
+        thread::yield_now();
+        let outcomes = evaluate(charges, std::slice::from_mut(&mut record), now(&self.clock));
+        lock().insert(key, record);
+        Answer::ready(outcomes)
+    }
+
+    fn settle(&self, adjustments: &Adjustments) -> Settle {
+        nothing_to_settle(adjustments)
+    }
+}
+
+#[test]
+fn an_eviction_that_prefers_the_oldest_fails_m02() {
+    let clock = ManualClock::new();
+    let store = OldestGoes { buckets: Mutex::default(), clock, cap: bounded::CAP };
+    let failure = bounded::m02(&store).expect_err("the oldest bucket was the exhausted one");
+    assert!(failure.contains("washed off"), "{failure}");
+}
+
+#[test]
+fn a_test_then_set_fails_c02() {
+    let store = TestThenSet { buckets: Mutex::default(), clock: ManualClock::new() };
+    let admitted = contention::c02(&store, 2_000);
+    assert!(admitted > 1_000, "admitted {admitted}, which a store that races does not keep to");
+}

@@ -1,0 +1,101 @@
+//! From a policy and what it says to the whole numbers a client is told.
+//!
+//! Everything is rounded so that a client that believes the numbers is never turned away for it:
+//! times up, units down.
+
+use rate_limit_core::{Algorithm, PolicyOutcome, PolicyVerdict, RateLimitPolicy, Timestamp, Wait};
+
+const SECOND_NANOS: u64 = 1_000_000_000;
+
+/// The quota of a policy, as units per whole seconds.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Quota {
+    pub(crate) units: u64,
+    pub(crate) seconds: u64,
+}
+
+impl Quota {
+    /// The capacity and the time in which it is refilled, so that `units / seconds` is the rate.
+    pub(crate) fn of(policy: &RateLimitPolicy) -> Self {
+        let refill_nanos = policy.capacity_window().as_nanos();
+        let second = u128::from(SECOND_NANOS);
+        let saturating = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        if refill_nanos >= second {
+            let seconds = saturating(refill_nanos.div_ceil(second));
+            return Self { units: policy.capacity(), seconds };
+        }
+        // The fields know no fraction of a second. Scaled up to one second, the quota keeps the
+        // rate; it is at least the capacity, since less than a second is enough to refill that.
+        let window_nanos = policy.window().as_nanos().max(1);
+        Self { units: saturating(u128::from(policy.limit()) * second / window_nanos), seconds: 1 }
+    }
+}
+
+/// Units that a client can still take. Who is banned can take none, whatever is in the bucket.
+pub(crate) fn available(one: &PolicyOutcome) -> u64 {
+    match one.outcome().verdict {
+        PolicyVerdict::Ban => 0,
+        PolicyVerdict::Admit | PolicyVerdict::Deny => one.outcome().remaining,
+    }
+}
+
+/// Whole seconds until more can be taken: the parameter `t` of the field `RateLimit`. `None` if
+/// that never helps because the request asks for more than the capacity.
+pub(crate) fn seconds_until_more(one: &PolicyOutcome) -> Option<u64> {
+    if one.outcome().is_violated() {
+        return retry_after_seconds(one.outcome().wait);
+    }
+    let (available, reset_nanos) = (one.outcome().remaining, one.outcome().reset_nanos);
+    let quota = Quota::of(one.policy());
+    // A client that spreads what it has over this time runs at the policy's rate.
+    let spread = || {
+        let numerator = u128::from(available) * u128::from(quota.seconds);
+        let seconds = numerator.div_ceil(u128::from(quota.units.max(1)));
+        u64::try_from(seconds).unwrap_or(u64::MAX).clamp(1, quota.seconds)
+    };
+    Some(match one.policy().algorithm() {
+        Algorithm::TokenBucket(_) | Algorithm::SlidingLog(_) | Algorithm::SlidingWindow(_)
+            if available > 0 =>
+        {
+            spread()
+        }
+        Algorithm::TokenBucket(bucket) => {
+            // An empty bucket lacks all its tokens but a part of one; the first is there once only
+            // the others are lacking.
+            let others_nanos = bucket.time_to_full_nanos().saturating_sub(bucket.interval_nanos());
+            ceil_seconds(reset_nanos.saturating_sub(others_nanos)).max(1)
+        }
+        // For a window this is exact. For a sliding window or log it is when everything fits again,
+        // which is later than when the first unit does; how much earlier that is, only the state in
+        // the store could tell.
+        _ => ceil_seconds(reset_nanos),
+    })
+}
+
+/// Whole seconds after which a request that was turned away fits, at least 1. `None` if it never
+/// does.
+pub(crate) fn retry_after_seconds(wait: Wait) -> Option<u64> {
+    match wait {
+        Wait::Now => Some(1),
+        Wait::After(nanos) => Some(ceil_seconds(nanos).max(1)),
+        Wait::Never => None,
+    }
+}
+
+/// The second since the Unix epoch at which the reset is over, for a request that was decided at
+/// `now`.
+///
+/// Whoever was turned away and waits for it has waited at least `Retry-After`.
+pub(crate) fn reset_at_seconds(one: &PolicyOutcome, now: Timestamp) -> u64 {
+    let outcome = one.outcome();
+    match retry_after_seconds(outcome.wait) {
+        Some(seconds) if outcome.is_violated() => {
+            ceil_seconds(now.as_nanos()).saturating_add(seconds)
+        }
+        _ => ceil_seconds(now.plus_nanos(outcome.reset_nanos).as_nanos()),
+    }
+}
+
+const fn ceil_seconds(nanos: u64) -> u64 {
+    nanos.div_ceil(SECOND_NANOS)
+}

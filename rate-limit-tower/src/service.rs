@@ -1,0 +1,86 @@
+//! The middleware itself. The whole order of steps reads top to bottom in [`RateLimit::call`].
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use http::{Request, Response};
+use rate_limit_core::{Decide, RateLimitRepository};
+use tower_service::Service;
+
+use crate::body::RateLimitBody;
+use crate::future::ResponseFuture;
+use crate::layer::Shared;
+use crate::peer;
+
+/// A service that asks the rate limits before it calls the inner service. Made by
+/// [`RateLimitLayer`](crate::RateLimitLayer).
+///
+/// Readiness is that of the inner service. Asking for it takes no units, so a caller that gives up
+/// waits for nothing it was charged for. Errors are those of the inner service, and no others.
+///
+/// A request that is turned away leaves the inner service ready and uncalled. What readiness
+/// reserved there, such as a permit of a concurrency limit, is released with this instance, so put
+/// the rate limit outside of such limits.
+pub struct RateLimit<S, R> {
+    inner: S,
+    shared: Arc<Shared<R>>,
+}
+
+impl<S, R> RateLimit<S, R> {
+    pub(crate) const fn new(inner: S, shared: Arc<Shared<R>>) -> Self {
+        Self { inner, shared }
+    }
+}
+
+impl<S, R, ReqBody, ResBody> Service<Request<ReqBody>> for RateLimit<S, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: RateLimitRepository + 'static,
+{
+    type Response = Response<RateLimitBody<ResBody>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, ReqBody, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let shared = &self.shared;
+
+        // Who asks?
+        let peer = peer::address(request.extensions());
+        if peer.is_none() && shared.needs_peer {
+            shared.missing_peer.report();
+        }
+
+        // What is charged?
+        let charges = shared.rules.charges(peer);
+
+        // Does it pass? If that is known at once, the service that is ready is called right here.
+        // Otherwise it waits in the future, and a clone, which is not ready, takes its place.
+        match shared.enforce.decide(peer, charges) {
+            Decide::Ready(enforced) => {
+                ResponseFuture::decided(enforced, &mut self.inner, request, shared.clone())
+            }
+            Decide::Pending(decision) => {
+                let not_ready = self.inner.clone();
+                let ready = std::mem::replace(&mut self.inner, not_ready);
+                ResponseFuture::deciding(decision, ready, request, shared.clone())
+            }
+        }
+    }
+}
+
+impl<S: Clone, R> Clone for RateLimit<S, R> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), shared: self.shared.clone() }
+    }
+}
+
+impl<S: fmt::Debug, R> fmt::Debug for RateLimit<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
