@@ -64,10 +64,9 @@ pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
     let identity = ClientIdentity::ip(address);
     match policies {
         [policy] => Charges::one(Charge::new(identity, policy.clone(), 1)),
-        policies => policies
-            .iter()
-            .map(|policy| Charge::new(identity.clone(), policy.clone(), 1))
-            .collect(),
+        policies => {
+            policies.iter().map(|policy| Charge::new(identity.clone(), policy.clone(), 1)).collect()
+        }
     }
 }
 

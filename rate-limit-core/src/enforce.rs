@@ -92,6 +92,7 @@ pub struct Enforced {
 }
 
 /// The decision on a request: at once, or later.
+#[allow(clippy::large_enum_variant, reason = "a box would cost the common case an allocation")]
 pub enum Decide {
     /// Decided at once.
     Ready(Enforced),

@@ -30,6 +30,12 @@ pub struct Record {
     pub ladder_changed: bool,
 }
 
+impl Record {
+    /// What a store holds for a client it does not know.
+    pub const EMPTY: Self =
+        Self { bucket: None, ladder: None, bucket_changed: false, ladder_changed: false };
+}
+
 /// One charge together with its record, brought up to date.
 struct Case<'a> {
     charge: &'a Charge,
@@ -67,21 +73,27 @@ struct Case<'a> {
 /// assert_eq!(second.get(0).map(|outcome| outcome.verdict), Some(PolicyVerdict::Deny));
 /// # Ok::<(), rate_limit_core::PolicyError>(())
 /// ```
+#[inline]
 pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes {
     if let (Some(charge), 1, [record]) = (charges.get(0), charges.len(), &mut *records) {
         return Outcomes::one(evaluate_one(charge, record, now));
     }
-    let mut missing: Vec<Record> = Vec::new();
-    missing.resize_with(charges.len().saturating_sub(records.len()), Record::default);
+    if records.len() < charges.len() {
+        let mut padded: Vec<Record> = records.iter_mut().map(std::mem::take).collect();
+        padded.resize_with(charges.len(), Record::default);
+        let outcomes = evaluate(charges, &mut padded, now);
+        records.iter_mut().zip(padded).for_each(|(record, padded)| *record = padded);
+        return outcomes;
+    }
     let mut allowed = true;
-    for (charge, record) in charges.iter().zip(records.iter_mut().chain(&mut missing)) {
+    for (charge, record) in charges.iter().zip(&mut *records) {
         allowed &= Case::open(charge, record, now).does_not_object();
     }
     // Opening a case a second time is idempotent at the same instant, and cheaper than keeping
     // all cases open in an allocation.
     charges
         .iter()
-        .zip(records.iter_mut().chain(&mut missing))
+        .zip(records)
         .map(|(charge, record)| Case::open(charge, record, now).close(allowed))
         .collect()
 }

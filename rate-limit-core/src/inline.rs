@@ -53,7 +53,6 @@ impl<T, const N: usize> InlineVec<T, N> {
     }
 
     /// The next larger form, with `item` added.
-    #[cold]
     fn grown(self, item: T) -> Self {
         match self {
             Self::One(first) if N >= 2 => {
@@ -103,9 +102,23 @@ impl<T, const N: usize> InlineVec<T, N> {
 }
 
 impl<T, const N: usize> FromIterator<T> for InlineVec<T, N> {
+    /// Fills the places at once instead of growing from form to form.
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        let mut list = Self::new();
-        items.into_iter().for_each(|item| list.push(item));
+        let mut items = items.into_iter();
+        let Some(first) = items.next() else {
+            return Self::None;
+        };
+        let Some(second) = items.next() else {
+            return Self::One(first);
+        };
+        let mut list = Self::One(first).grown(second);
+        if let Self::Few { places, len } = &mut list {
+            for (place, item) in places.iter_mut().skip(2).zip(&mut items) {
+                *place = Some(item);
+                *len += 1;
+            }
+        }
+        items.for_each(|item| list.push(item));
         list
     }
 }

@@ -139,10 +139,13 @@ impl BucketRule for SlidingLog {
         charged: u64,
         units: u64,
     ) -> u64 {
-        let Ok(index) = state.0.entries.binary_search_by_key(&mark, |entry| entry.at) else {
+        // The newest entry of that instant: a step of the clock can have brought older ones there,
+        // and the charge was added to the newest.
+        let until_mark = state.0.entries.partition_point(|entry| entry.at <= mark);
+        let Some(index) = until_mark.checked_sub(1) else {
             return 0;
         };
-        let Some(entry) = state.0.entries.get_mut(index) else {
+        let Some(entry) = state.0.entries.get_mut(index).filter(|entry| entry.at == mark) else {
             return 0;
         };
         let returned = u32::try_from(units.min(charged)).unwrap_or(u32::MAX).min(entry.units);

@@ -30,6 +30,9 @@ impl Timestamp {
     /// The origin of a clock.
     pub const ORIGIN: Self = Self(0);
 
+    /// The last representable instant, 584 years after the origin.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// The instant `nanos` nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)

@@ -10,6 +10,7 @@ use rate_limit_core::{
 };
 
 use crate::repository::MemoryRepository;
+use crate::store::{Place, Store};
 
 #[async_trait]
 impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
@@ -60,5 +61,39 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         buckets.truncate(limit.get());
         let next = buckets.last().filter(|_| !complete).map(|listed| listed.id);
         Ok(Page { buckets, next })
+    }
+}
+
+impl<C: Clock> Store<C> {
+    /// Removes what is kept for `place`. Returns how many of its buckets were in debt.
+    fn reset(&self, place: &Place<'_>) -> usize {
+        let Some(guarded) = self.shards.get(place.shard) else {
+            return 0;
+        };
+        let mut shard = guarded.lock();
+        let now = self.now(true);
+        let mut in_debt = 0;
+        for key in [Some(place.bucket), place.ladder].into_iter().flatten() {
+            let slot = shard.find(key).and_then(|number| shard.slot(number));
+            let debt = slot.is_some_and(|slot| slot.forgettable_at(now) > now.monotonic);
+            in_debt += usize::from(debt);
+            self.release(self.forget(&mut shard, key));
+        }
+        guarded.publish(&shard);
+        in_debt
+    }
+
+    /// All buckets that are in debt, one shard after the other.
+    fn listed(&self) -> Vec<ListedBucket> {
+        let now = self.now(true);
+        let mut listed = Vec::new();
+        for guarded in &self.shards {
+            listed.extend(guarded.lock().slots().filter_map(|slot| {
+                let nanos = slot.forgettable_at(now).nanos_since(now.monotonic);
+                let forgotten_after = Duration::from_nanos(nanos);
+                (nanos > 0).then(|| ListedBucket { id: BucketId(slot.key.into()), forgotten_after })
+            }));
+        }
+        listed
     }
 }

@@ -6,6 +6,7 @@ mod administration;
 mod builder;
 mod clock;
 mod key;
+mod records;
 mod repository;
 mod room;
 mod shard;

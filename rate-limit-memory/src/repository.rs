@@ -1,8 +1,8 @@
 //! The port, implemented.
 
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, Outcomes, RateLimitPolicy,
-    RateLimitRepository, Record, Settle, adjust, evaluate, evaluate_one,
+    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, RateLimitPolicy,
+    RateLimitRepository, Record, Settle, adjust, evaluate,
 };
 use smallvec::SmallVec;
 
@@ -71,6 +71,31 @@ impl<C: Clock> MemoryRepository<C> {
     ) -> Place<'a> {
         self.store.place(self.keys.digest(identity), policy)
     }
+
+    /// The places of all charges. The policies of one rule share an identity, which is then hashed
+    /// once.
+    fn places<'a>(&self, charges: &'a Charges) -> impl Iterator<Item = Place<'a>> {
+        let mut last: Option<(&ClientIdentity, IdentityDigest)> = None;
+        charges.iter().map(move |charge| {
+            let digest = match last {
+                Some((identity, digest)) if identity == charge.identity() => digest,
+                _ => self.keys.digest(charge.identity()),
+            };
+            last = Some((charge.identity(), digest));
+            self.store.place(digest, charge.policy())
+        })
+    }
+
+    /// Decides `N` charges if all their buckets are known; see [`Store::transact_known`].
+    fn acquire_known<const N: usize>(&self, charges: &Charges) -> Option<Acquire> {
+        let mut places = self.places(charges);
+        let mut known = [places.next()?; N];
+        for (place, next) in known.iter_mut().skip(1).zip(places) {
+            *place = next;
+        }
+        let decide = |records: &mut [Record], now| Answer::ready(evaluate(charges, records, now));
+        self.store.transact_known(&known, decide)
+    }
 }
 
 /// Enough shards that two threads rarely meet in one, few enough to look at all of them when room
@@ -82,28 +107,19 @@ fn shard_count() -> usize {
 
 impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
-        // Nearly every request is charged against one bucket, and nearly every bucket is known.
-        if let (Some(charge), 1) = (charges.get(0), charges.len()) {
-            let place = self.place(charge.identity(), charge.policy());
-            let decide = |record: &mut Record, now| evaluate_one(charge, record, now);
-            if let Some(outcome) = self.store.transact_one(&place, decide) {
-                return Answer::ready(Outcomes::one(outcome));
-            }
-        }
-        // The policies of one rule share an identity, which is then hashed once.
-        let mut last: Option<(&ClientIdentity, IdentityDigest)> = None;
-        let places: SmallVec<[Place<'_>; 4]> = charges
-            .iter()
-            .map(|charge| {
-                let digest = match last {
-                    Some((identity, digest)) if identity == charge.identity() => digest,
-                    _ => self.keys.digest(charge.identity()),
-                };
-                last = Some((charge.identity(), digest));
-                self.store.place(digest, charge.policy())
-            })
-            .collect();
-        Answer::ready(self.store.transact(&places, |records, now| evaluate(charges, records, now)))
+        // Nearly every request is charged against few buckets, which are known.
+        let known = match charges.len() {
+            1 => self.acquire_known::<1>(charges),
+            2 => self.acquire_known::<2>(charges),
+            3 => self.acquire_known::<3>(charges),
+            4 => self.acquire_known::<4>(charges),
+            _ => None,
+        };
+        known.unwrap_or_else(|| {
+            let places: SmallVec<[Place<'_>; 4]> = self.places(charges).collect();
+            let decide = |records: &mut [Record], now| evaluate(charges, records, now);
+            Answer::ready(self.store.transact(&places, decide))
+        })
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {

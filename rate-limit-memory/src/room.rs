@@ -51,31 +51,35 @@ impl<C: Clock> Store<C> {
     /// may settle for one that was first a moment ago.
     fn forget_one(&self, now: Now) {
         for _ in 0..=self.shards.len() {
-            let mut hints: Vec<(Timestamp, usize)> = Vec::with_capacity(self.shards.len());
-            hints.extend(
-                self.shards.iter().zip(0..).map(|(shard, number)| (shard.earliest(), number)),
-            );
-            hints.sort_unstable();
-            let Some((_, number)) = hints.first().copied() else {
-                return;
-            };
-            let next = hints.get(1).map_or(Timestamp::from_nanos(u64::MAX), |(hint, _)| *hint);
-            let Some(guarded) = self.shards.get(number) else {
+            let Some((guarded, next)) = self.most_promising_shard() else {
                 return;
             };
             let mut shard = guarded.lock();
-            if let Some((key, forgettable_at)) = shard.settle_front(now) {
-                if forgettable_at <= next.max(now.monotonic) {
-                    let debt_nanos = forgettable_at.nanos_since(now.monotonic);
-                    let room = self.forget(&mut shard, key);
-                    self.counters.forgot(debt_nanos);
-                    self.release(room);
-                    guarded.publish(&shard);
-                    return;
+            match shard.settle_front(now) {
+                // What has expired may go whatever the other shards hold.
+                Some((key, forgettable_at)) if forgettable_at <= next.max(now.monotonic) => {
+                    self.counters.forgot(forgettable_at.nanos_since(now.monotonic));
+                    self.release(self.forget(&mut shard, key));
+                    return guarded.publish(&shard);
                 }
+                _ => guarded.publish(&shard),
             }
-            guarded.publish(&shard);
         }
+    }
+
+    /// The shard with the earliest hint, and the earliest hint of all others.
+    fn most_promising_shard(&self) -> Option<(&Guarded, Timestamp)> {
+        let (mut best, mut earliest) = (None, Timestamp::LAST);
+        let mut next = Timestamp::LAST;
+        for guarded in &self.shards {
+            let hint = guarded.earliest();
+            if best.is_none() || hint < earliest {
+                (best, next, earliest) = (Some(&**guarded), earliest, hint);
+            } else {
+                next = next.min(hint);
+            }
+        }
+        Some((best?, next))
     }
 
     /// Whether a shard has slots to clear, as far as its hint tells.

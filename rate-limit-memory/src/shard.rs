@@ -87,10 +87,10 @@ impl Shard {
     }
 
     /// A lower bound of the instant from which the first slot may be forgotten;
-    /// [`u64::MAX`] nanoseconds if there is none.
+    /// [`Timestamp::LAST`] if there is none.
     pub(crate) fn earliest(&self) -> Timestamp {
         let front = self.queue.first().and_then(|number| self.slots.get(*number as usize));
-        front.map_or(Timestamp::from_nanos(u64::MAX), |slot| slot.queued_at)
+        front.map_or(Timestamp::LAST, |slot| slot.queued_at)
     }
 
     /// Looks at the front of the queue, and moves it back if it has been charged since it was
@@ -154,7 +154,7 @@ impl Shard {
 
     fn queued_at(&self, index: usize) -> Timestamp {
         let slot = self.queue.get(index).and_then(|number| self.slots.get(*number as usize));
-        slot.map_or(Timestamp::from_nanos(u64::MAX), |slot| slot.queued_at)
+        slot.map_or(Timestamp::LAST, |slot| slot.queued_at)
     }
 
     fn raise(&mut self, mut index: usize) {

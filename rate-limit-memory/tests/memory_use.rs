@@ -26,7 +26,7 @@ fn resident_bytes() -> usize {
 fn fill(store: &MemoryRepository, keys: impl Iterator<Item = ClientIdentity>) {
     let policy = Arc::new(RateLimitPolicy::per_day(100).build().unwrap());
     for key in keys {
-        let _ = store.acquire(&Charges::one(Charge::new(key, policy.clone(), 1)));
+        drop(store.acquire(&Charges::one(Charge::new(key, policy.clone(), 1))));
     }
 }
 

@@ -21,7 +21,7 @@ fn k07_mapped_addresses_equal_the_plain_ones_and_stay_apart_from_each_other() {
 #[test]
 fn k09_ten_thousand_addresses_of_one_64_are_one_identity() {
     let identities: HashSet<_> = (0..10_000_u128)
-        .map(|low| ClientIdentity::ip(Ipv6Addr::from(0x2001_0db8 << 96 | low * 77_777).into()))
+        .map(|low| ClientIdentity::ip(Ipv6Addr::from((0x2001_0db8 << 96) | (low * 77_777)).into()))
         .collect();
     assert_eq!(identities.len(), 1);
     assert_ne!(ip("2001:db8:0:1::1"), ip("2001:db8::1"));

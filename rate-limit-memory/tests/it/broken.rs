@@ -4,8 +4,8 @@
 //! in memory can have.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Barrier, Mutex, PoisonError};
 
 use rate_limit_core::{
     Acquire, Adjusted, Adjustments, Answer, Charges, Clock, ManualClock, Now, RateLimitRepository,
@@ -17,15 +17,23 @@ use crate::contention;
 
 /// Drops the bucket that came first when it is full, however deep in debt it is.
 struct OldestGoes {
-    buckets: Mutex<(HashMap<Vec<u8>, Record>, VecDeque<Vec<u8>>)>,
+    buckets: Mutex<ByAge>,
     clock: ManualClock,
     cap: usize,
 }
 
+/// Buckets by key, and the keys in the order in which they came.
+type ByAge = (HashMap<Vec<u8>, Record>, VecDeque<Vec<u8>>);
+
 /// Reads under one lock and writes under another.
+///
+/// So that the race need not be waited for, the first call of every thread meets those of the
+/// others between the two.
 struct TestThenSet {
     buckets: Mutex<HashMap<Vec<u8>, Record>>,
     clock: ManualClock,
+    calls: AtomicUsize,
+    between: Barrier,
 }
 
 fn now(clock: &ManualClock) -> Now {
@@ -66,7 +74,9 @@ impl RateLimitRepository for TestThenSet {
         let key = key(charges);
         let lock = || self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let mut record = lock().get(&key).cloned().unwrap_or_default();
-        thread::yield_now();
+        if self.calls.fetch_add(1, Ordering::SeqCst) < contention::THREADS {
+            self.between.wait();
+        }
         let outcomes = evaluate(charges, std::slice::from_mut(&mut record), now(&self.clock));
         lock().insert(key, record);
         Answer::ready(outcomes)
@@ -87,7 +97,12 @@ fn an_eviction_that_prefers_the_oldest_fails_m02() {
 
 #[test]
 fn a_test_then_set_fails_c02() {
-    let store = TestThenSet { buckets: Mutex::default(), clock: ManualClock::new() };
+    let store = TestThenSet {
+        buckets: Mutex::default(),
+        clock: ManualClock::new(),
+        calls: AtomicUsize::new(0),
+        between: Barrier::new(contention::THREADS),
+    };
     let admitted = contention::c02(&store, 2_000);
     assert!(admitted > 1_000, "admitted {admitted}, which a store that races does not keep to");
 }

@@ -8,10 +8,12 @@ use rate_limit_core::{
 
 use crate::support::{acquire, ask, policy, store, user};
 
+/// How many threads case C02 has.
+pub(crate) const THREADS: usize = 64;
+
 /// Sixty-four threads at one bucket of a thousand at a moment that does not pass. Returns how many
 /// requests were admitted.
 pub(crate) fn c02(store: &(impl RateLimitRepository + ?Sized), checks: u64) -> u64 {
-    const THREADS: usize = 64;
     let policy = policy(RateLimitPolicy::per_minute(7).burst(1_000));
     let start = Barrier::new(THREADS);
     let admitted = AtomicU64::new(0);
