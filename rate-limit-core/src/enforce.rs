@@ -28,6 +28,7 @@ pub use builder::{EnforceError, EnforceRateLimitBuilder};
 /// # Example: a limit without any web framework
 ///
 /// ```
+/// # #[cfg(feature = "conformance")] {
 /// use std::sync::Arc;
 /// use rate_limit_core::conformance::ModelRepository;
 /// use rate_limit_core::{
@@ -48,6 +49,7 @@ pub use builder::{EnforceError, EnforceRateLimitBuilder};
 /// };
 /// assert_eq!(ask(), Verdict::Allow);
 /// assert_eq!(ask(), Verdict::Deny);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -175,6 +177,7 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     /// # Example: count only failures
     ///
     /// ```
+    /// # #[cfg(feature = "conformance")] {
     /// # use std::sync::Arc;
     /// # use rate_limit_core::conformance::{ModelRepository, block_on};
     /// # use rate_limit_core::*;
@@ -188,6 +191,7 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     ///     let settled = block_on(limit.settle(receipt, |_charge| 0))?;
     ///     assert_eq!(settled.total().returned, 1);
     /// }
+    /// # }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn settle(&self, receipt: Receipt, actual: impl Fn(&Charge) -> u64) -> Settle {

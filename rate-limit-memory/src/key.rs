@@ -1,6 +1,6 @@
 //! From an identity and a policy to the place of a bucket.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::hash::{BuildHasher, Hasher};
 
 use rate_limit_core::{ClientIdentity, RateLimitPolicy};
 use siphasher::sip128::SipHasher13;
@@ -29,8 +29,12 @@ const LADDER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 
 impl KeyRing {
     pub(crate) fn new() -> Self {
+        // Loom replays a test again and again and needs it to take the same course each time.
+        #[cfg(loom)]
+        let seed = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
         // `RandomState` is seeded by the operating system; hashing under it draws from that seed.
-        let seed = RandomState::new();
+        #[cfg(not(loom))]
+        let seed = std::hash::RandomState::new();
         let draw = |number: u64| {
             let mut hasher = seed.build_hasher();
             hasher.write_u64(number);

@@ -116,13 +116,13 @@ fn m07_the_rest_of_a_flood_is_cleared_by_other_traffic() {
     assert_eq!(store.stats().taken, 100_000);
     clock.advance(Duration::from_secs(10));
     // Two hundred regular clients, none of them part of the flood.
-    for round in 0..300 {
+    for _round in 0..1_000 {
         clock.advance(Duration::from_millis(10));
         for number in 0..200 {
             ask(&store, user(1_000_000 + number), &policy, 1);
         }
-        assert!(round < 299 || store.stats().taken <= 200, "{:?}", store.stats());
     }
+    assert!(store.stats().taken <= 200, "{:?}", store.stats());
 }
 
 /// Every entry of a log counts.

@@ -9,7 +9,7 @@ use super::policies::Family;
 use super::prng::Prng;
 use super::requests;
 use crate::adjustment::{Adjusted, Adjustment, Adjustments, Change};
-use crate::algorithm::Wait;
+use crate::algorithm::{Algorithm, Wait};
 use crate::charge::Charge;
 use crate::conformance::executor::block_on;
 use crate::conformance::model::ModelRepository;
@@ -227,16 +227,15 @@ impl Episode {
             now.on(axis).nanos_since(earliest)
         };
         let most = room(TimeAxis::Monotonic).min(room(TimeAxis::Utc));
-        // Shorter steps could bring the clock back to the very nanosecond of an earlier charge,
-        // where an instant is no longer enough to tell two charges apart.
-        if most < 1_000_000 {
+        if most == 0 {
             return Ok(());
         }
         self.admissions.iter_mut().flatten().try_for_each(Admissions::set_back)?;
-        // The grid of aligned windows makes their beginnings repeat after a step back, so that an
-        // instant is no longer enough to tell the windows of two charges apart.
-        self.receipts.retain(|it| it.charge.policy().axis() == TimeAxis::Monotonic);
-        let nanos = self.random.between(500_000, most);
+        // Told waits lead the clock back to the very instant of an earlier charge, where a mark is
+        // no longer enough to tell two charges apart. A token bucket need not tell them apart.
+        self.receipts
+            .retain(|it| matches!(it.charge.policy().algorithm(), Algorithm::TokenBucket(_)));
+        let nanos = self.random.of_any_size(most);
         self.note(|| format!("step back {nanos} ns"));
         self.clock.step_back(Duration::from_nanos(nanos));
         Ok(())

@@ -17,6 +17,9 @@ pub(super) struct Family {
     /// `None` for a token bucket, whose versions may have any window.
     window: Option<Duration>,
     max_limit: u64,
+    /// The same in all versions: how long strikes and levels are kept is known only to the version
+    /// that wrote them.
+    ladder: Option<PenaltyLadder>,
     pub(super) versions: Vec<Policy>,
 }
 
@@ -37,12 +40,13 @@ impl Family {
             _ => (RateLimitPolicyBuilder::token_bucket, None, u64::MAX),
         };
         let name = format!("policy-{number}");
-        let mut family = Self { name, count, window, max_limit, versions: Vec::new() };
+        let ladder = if random.chance(30) { Some(some_ladder(random)) } else { None };
+        let mut family = Self { name, count, window, max_limit, ladder, versions: Vec::new() };
         family.add_version(random)?;
         Ok(family)
     }
 
-    /// Gives the policy another limit, another burst, another mode, another ladder, or the like.
+    /// Gives the policy another limit, another burst, another mode, or the same again.
     pub(super) fn add_version(&mut self, random: &mut Prng) -> Checked {
         let built = (0..10).find_map(|_| self.version(random).build().ok());
         let version = match built {
@@ -73,8 +77,8 @@ impl Family {
         if random.chance(20) {
             builder = builder.shadow();
         }
-        if random.chance(30) {
-            builder = builder.penalty(ladder(random));
+        if let Some(ladder) = self.ladder {
+            builder = builder.penalty(ladder);
         }
         builder
     }
@@ -102,7 +106,7 @@ fn window(random: &mut Prng) -> Duration {
     }
 }
 
-fn ladder(random: &mut Prng) -> PenaltyLadder {
+fn some_ladder(random: &mut Prng) -> PenaltyLadder {
     let strikes = u32::try_from(random.between(1, 4)).unwrap_or(1);
     let mut some_time = || Duration::from_nanos(random.of_any_size(DAY).max(1_000_000));
     let (within, decay, [first, max]) = (some_time(), some_time(), {

@@ -1,16 +1,24 @@
-//! Compares the decision function of this crate with the model over many random steps.
+//! Compares the memory store with the exact model over many random steps.
 //!
 //! ```text
-//! cargo run --release -p rate-limit-core --features conformance --example model_run -- [steps] [seed]
+//! cargo run --release -p rate-limit-memory --example model_run -- [steps] [seed]
 //! ```
 //!
 //! Ten million steps by default. The exit code is 0 if there was no violation, 1 if there was one,
 //! and 2 if an argument is not a number.
 
+#![allow(clippy::expect_used, reason = "a program for developers")]
+
 use std::process::ExitCode;
 
 use rate_limit_core::ManualClock;
-use rate_limit_core::conformance::{SimpleRepository, random_steps};
+use rate_limit_core::conformance::random_steps;
+use rate_limit_memory::MemoryRepository;
+
+/// The cap is far above what the steps need, so nothing is evicted.
+fn fresh(clock: ManualClock) -> MemoryRepository<ManualClock> {
+    MemoryRepository::builder().clock(clock).build().expect("the default cap is accepted")
+}
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -22,8 +30,7 @@ fn main() -> ExitCode {
         eprintln!("usage: model_run [steps] [seed]; both are whole numbers");
         return ExitCode::from(2);
     };
-    let stores = |clock: ManualClock| SimpleRepository::new(clock);
-    match random_steps(&stores, seed, steps) {
+    match random_steps(&fresh, seed, steps) {
         Ok(run) => {
             println!("steps      {}", run.steps);
             println!("seed       {}", run.seed);
