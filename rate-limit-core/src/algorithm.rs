@@ -136,6 +136,16 @@ pub trait BucketRule {
     fn format(&self) -> String;
 }
 
+/// Something to do with a rule and its state. Written once, it is compiled for every algorithm, so
+/// that a decision looks up the algorithm once and not for each question.
+pub(crate) trait Visitor {
+    /// What comes of it.
+    type Output;
+
+    /// Does it.
+    fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> Self::Output;
+}
+
 /// Declares [`Algorithm`] and [`BucketState`] and passes each call on to the right file.
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
@@ -155,6 +165,28 @@ macro_rules! algorithms {
         }
 
         impl Algorithm {
+            /// Visits the rule and the state in `bucket`. A missing state, or one of another
+            /// algorithm, which only a store that mixes up its keys can present, is replaced by a
+            /// fresh one.
+            pub(crate) fn visit<V: Visitor>(
+                &self,
+                bucket: &mut Option<BucketState>,
+                now: Timestamp,
+                visitor: V,
+            ) -> V::Output {
+                match (self, bucket) {
+                    $((Self::$name(rule), Some(BucketState::$name(state))) => {
+                        visitor.visit(rule, state)
+                    })+
+                    $((Self::$name(rule), bucket) => {
+                        let mut state = rule.fresh(now);
+                        let output = visitor.visit(rule, &mut state);
+                        *bucket = Some(BucketState::$name(state));
+                        output
+                    })+
+                }
+            }
+
             /// The state of a bucket nobody has taken from.
             pub fn fresh(&self, now: Timestamp) -> BucketState {
                 match self {

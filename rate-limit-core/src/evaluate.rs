@@ -6,7 +6,7 @@
 //! suite holds them to it.
 
 use crate::adjustment::{Adjusted, Adjustment, Change};
-use crate::algorithm::{BucketState, Healed, Wait};
+use crate::algorithm::{BucketRule, BucketState, Healed, Visitor, Wait};
 use crate::charge::{Charge, Charges};
 use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
 use crate::penalty::{LadderState, PenaltyLadder};
@@ -36,15 +36,11 @@ impl Record {
         Self { bucket: None, ladder: None, bucket_changed: false, ladder_changed: false };
 }
 
-/// One charge together with its record, brought up to date.
-struct Case<'a> {
-    charge: &'a Charge,
-    policy: &'a RateLimitPolicy,
-    now: Timestamp,
-    ladder_now: Timestamp,
-    record: &'a mut Record,
-    wait: Wait,
+/// What a policy says before anything is taken.
+#[derive(Clone, Copy)]
+struct Tested {
     verdict: PolicyVerdict,
+    wait: Wait,
 }
 
 /// Tests all charges against their records and takes all of them, or none.
@@ -73,7 +69,6 @@ struct Case<'a> {
 /// assert_eq!(second.get(0).map(|outcome| outcome.verdict), Some(PolicyVerdict::Deny));
 /// # Ok::<(), rate_limit_core::PolicyError>(())
 /// ```
-#[inline]
 pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes {
     if let (Some(charge), 1, [record]) = (charges.get(0), charges.len(), &mut *records) {
         return Outcomes::one(evaluate_one(charge, record, now));
@@ -85,25 +80,36 @@ pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes
         records.iter_mut().zip(padded).for_each(|(record, padded)| *record = padded);
         return outcomes;
     }
-    let mut allowed = true;
+    let (mut allowed, mut all_admit) = (true, true);
     for (charge, record) in charges.iter().zip(&mut *records) {
-        allowed &= Case::open(charge, record, now).does_not_object();
+        if test(charge, record, now).verdict != PolicyVerdict::Admit {
+            all_admit = false;
+            allowed &= !charge.policy().is_enforced();
+        }
     }
-    // Opening a case a second time is idempotent at the same instant, and cheaper than keeping
-    // all cases open in an allocation.
-    charges
-        .iter()
-        .zip(records)
-        .map(|(charge, record)| Case::open(charge, record, now).close(allowed))
-        .collect()
+    let mut outcomes = Outcomes::with_capacity(charges.len());
+    for (charge, record) in charges.iter().zip(records) {
+        // Testing again is idempotent at the same instant, and cheaper than remembering what came
+        // of it, which in nearly every request is that everything fits.
+        let tested = if all_admit { Tested::ADMIT } else { test(charge, record, now) };
+        outcomes.push(conclude(charge, record, now, tested, allowed));
+    }
+    outcomes
 }
 
 /// The decision over a single charge, which is the most common one: [`evaluate`] without the lists.
-#[inline]
 pub fn evaluate_one(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
-    let case = Case::open(charge, record, now);
-    let allowed = case.does_not_object();
-    case.close(allowed)
+    let policy = charge.policy();
+    if ladder(policy).is_some() {
+        let tested = test(charge, record, now);
+        return conclude(charge, record, now, tested, tested.verdict == PolicyVerdict::Admit);
+    }
+    // A single policy without a ladder takes the units exactly if they fit, enforced or not.
+    let now = now.on(policy.axis());
+    let once = TestAndTake { now, units: charge.units() };
+    let (healed, outcome) = policy.algorithm().visit(&mut record.bucket, now, once);
+    record.bucket_changed |= healed == Healed::Yes || outcome.charged.is_some();
+    outcome
 }
 
 /// Carries out one adjustment on its record.
@@ -129,95 +135,128 @@ pub fn adjust(adjustment: &Adjustment, record: &mut Record, now: Now) -> Adjuste
     adjusted
 }
 
-impl<'a> Case<'a> {
-    /// Lets time pass and asks the policy, without taking anything.
-    fn open(charge: &'a Charge, record: &'a mut Record, now: Now) -> Self {
-        let policy = charge.policy().as_ref();
-        let ladder_now = now.monotonic;
-        let now = now.on(policy.axis());
-        let algorithm = policy.algorithm();
-        let bucket = record.bucket.get_or_insert_with(|| algorithm.fresh(now));
-        record.bucket_changed |= algorithm.bring_up_to_date(bucket, now) == Healed::Yes;
-        let wait = match charge.units() {
-            0 => Wait::Now,
-            units => algorithm.wait(bucket, now, units),
+/// Lets time pass and asks the policy, without taking anything.
+fn test(charge: &Charge, record: &mut Record, now: Now) -> Tested {
+    let policy = charge.policy();
+    let at = now.on(policy.axis());
+    let asking = Test { now: at, units: charge.units() };
+    let (healed, wait) = policy.algorithm().visit(&mut record.bucket, at, asking);
+    record.bucket_changed |= healed == Healed::Yes;
+    let verdict = if wait == Wait::Now { PolicyVerdict::Admit } else { PolicyVerdict::Deny };
+    let tested = Tested { verdict, wait };
+    let (Some(ladder), Some(state)) = (ladder(policy), &mut record.ladder) else {
+        return tested;
+    };
+    record.ladder_changed |= ladder.heal(state, now.monotonic);
+    tested.unless_banned(PenaltyLadder::banned_nanos(state, now.monotonic))
+}
+
+/// Takes the units if the request is allowed, writes a strike if this policy denies it, and reports.
+fn conclude(
+    charge: &Charge,
+    record: &mut Record,
+    now: Now,
+    mut tested: Tested,
+    allowed: bool,
+) -> Outcome {
+    let policy = charge.policy();
+    let at = now.on(policy.axis());
+    if !allowed && tested.verdict == PolicyVerdict::Deny {
+        tested = strike(charge, record, now, tested);
+    }
+    // A shadow policy without room stays untouched.
+    let takes = allowed && tested.verdict == PolicyVerdict::Admit;
+    let taking = Take { now: at, units: if takes { charge.units() } else { 0 } };
+    let taken = policy.algorithm().visit(&mut record.bucket, at, taking);
+    record.bucket_changed |= taken.charged.is_some();
+    let Taken { charged, remaining, reset_nanos } = taken;
+    Outcome { verdict: tested.verdict, remaining, reset_nanos, wait: tested.wait, charged }
+}
+
+/// During a ban nothing is written, and asking (zero units) is no violation, so both never get here.
+fn strike(charge: &Charge, record: &mut Record, now: Now, tested: Tested) -> Tested {
+    let Some(ladder) = ladder(charge.policy()) else {
+        return tested;
+    };
+    let state = record.ladder.get_or_insert_default();
+    record.ladder_changed = true;
+    tested.unless_banned(ladder.strike(state, now.monotonic).unwrap_or(0))
+}
+
+/// The policy's ladder; a policy in shadow has none.
+fn ladder(policy: &RateLimitPolicy) -> Option<&PenaltyLadder> {
+    policy.penalty().filter(|_| policy.is_enforced())
+}
+
+impl Tested {
+    const ADMIT: Self = Self { verdict: PolicyVerdict::Admit, wait: Wait::Now };
+
+    /// A ban outweighs the bucket. The longer of the two waits counts, so that whoever waits as
+    /// told is admitted.
+    fn unless_banned(self, banned_nanos: u64) -> Self {
+        match banned_nanos {
+            0 => self,
+            nanos => Self { verdict: PolicyVerdict::Ban, wait: self.wait.max(Wait::nanos(nanos)) },
+        }
+    }
+}
+
+/// Brings a state up to date and asks it.
+struct Test {
+    now: Timestamp,
+    units: u64,
+}
+
+impl Visitor for Test {
+    type Output = (Healed, Wait);
+
+    fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> (Healed, Wait) {
+        let healed = rule.bring_up_to_date(state, self.now);
+        let wait = if self.units == 0 { Wait::Now } else { rule.wait(state, self.now, self.units) };
+        (healed, wait)
+    }
+}
+
+/// Takes units (none if zero) from a state that was tested, and reports.
+struct Take {
+    now: Timestamp,
+    units: u64,
+}
+
+struct Taken {
+    charged: Option<Timestamp>,
+    remaining: u64,
+    reset_nanos: u64,
+}
+
+impl Visitor for Take {
+    type Output = Taken;
+
+    fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> Taken {
+        let Self { now, units } = self;
+        let charged = (units > 0).then(|| rule.charge(state, now, units));
+        let remaining = rule.remaining(state, now);
+        Taken { charged, remaining, reset_nanos: rule.reset_nanos(state, now) }
+    }
+}
+
+/// Both at once.
+struct TestAndTake {
+    now: Timestamp,
+    units: u64,
+}
+
+impl Visitor for TestAndTake {
+    type Output = (Healed, Outcome);
+
+    fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> (Healed, Outcome) {
+        let Self { now, units } = self;
+        let (healed, wait) = Test { now, units }.visit(rule, state);
+        let (verdict, units) = match wait {
+            Wait::Now => (PolicyVerdict::Admit, units),
+            Wait::After(_) | Wait::Never => (PolicyVerdict::Deny, 0),
         };
-        let mut case =
-            Self { charge, policy, now, ladder_now, record, wait, verdict: PolicyVerdict::Admit };
-        if wait != Wait::Now {
-            case.verdict = PolicyVerdict::Deny;
-        }
-        case.consult_ladder();
-        case
-    }
-
-    /// A ban outweighs the bucket.
-    fn consult_ladder(&mut self) {
-        let (Some(ladder), Some(state)) = (self.ladder(), &mut self.record.ladder) else {
-            return;
-        };
-        self.record.ladder_changed |= ladder.heal(state, self.ladder_now);
-        let banned_nanos = PenaltyLadder::banned_nanos(state, self.ladder_now);
-        if banned_nanos > 0 {
-            self.ban(banned_nanos);
-        }
-    }
-
-    fn ban(&mut self, nanos: u64) {
-        self.verdict = PolicyVerdict::Ban;
-        // The longer of the two, so that whoever waits as told is admitted.
-        self.wait = self.wait.max(Wait::nanos(nanos));
-    }
-
-    /// The policy's ladder; a policy in shadow has none.
-    fn ladder(&self) -> Option<&'a PenaltyLadder> {
-        self.policy.penalty().filter(|_| self.policy.is_enforced())
-    }
-
-    fn does_not_object(&self) -> bool {
-        self.verdict == PolicyVerdict::Admit || !self.policy.is_enforced()
-    }
-
-    /// Takes the units if the request is allowed, writes a strike if this policy denies it, and
-    /// reports.
-    fn close(mut self, allowed: bool) -> Outcome {
-        let charged = if allowed { self.charge() } else { None };
-        if !allowed {
-            self.strike();
-        }
-        let (remaining, reset_nanos) = match &self.record.bucket {
-            Some(bucket) => (
-                self.policy.algorithm().remaining(bucket, self.now),
-                self.policy.algorithm().reset_nanos(bucket, self.now),
-            ),
-            None => (self.policy.capacity(), 0),
-        };
-        Outcome { verdict: self.verdict, remaining, reset_nanos, wait: self.wait, charged }
-    }
-
-    /// A shadow policy without room stays untouched.
-    fn charge(&mut self) -> Option<Timestamp> {
-        let units = self.charge.units();
-        if units == 0 || self.verdict != PolicyVerdict::Admit {
-            return None;
-        }
-        let bucket = self.record.bucket.as_mut()?;
-        self.record.bucket_changed = true;
-        Some(self.policy.algorithm().charge(bucket, self.now, units))
-    }
-
-    /// During a ban nothing is written, and asking (zero units) is no violation.
-    fn strike(&mut self) {
-        let Some(ladder) = self.ladder() else {
-            return;
-        };
-        if self.verdict != PolicyVerdict::Deny || self.charge.units() == 0 {
-            return;
-        }
-        let state = self.record.ladder.get_or_insert_default();
-        self.record.ladder_changed = true;
-        if let Some(nanos) = ladder.strike(state, self.ladder_now) {
-            self.ban(nanos);
-        }
+        let Taken { charged, remaining, reset_nanos } = Take { now, units }.visit(rule, state);
+        (healed, Outcome { verdict, remaining, reset_nanos, wait, charged })
     }
 }

@@ -24,6 +24,15 @@ impl<T, const N: usize> InlineVec<T, N> {
         Self::None
     }
 
+    /// An empty list that need not change its form until it has `count` items.
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        match count {
+            0 | 1 => Self::None,
+            _ if count <= N => Self::Few { places: [const { None }; N], len: 0 },
+            _ => Self::Many(Vec::with_capacity(count)),
+        }
+    }
+
     #[inline]
     pub(crate) const fn len(&self) -> usize {
         match self {
@@ -102,22 +111,10 @@ impl<T, const N: usize> InlineVec<T, N> {
 }
 
 impl<T, const N: usize> FromIterator<T> for InlineVec<T, N> {
-    /// Fills the places at once instead of growing from form to form.
+    /// Begins in the form that the least number of items calls for.
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        let mut items = items.into_iter();
-        let Some(first) = items.next() else {
-            return Self::None;
-        };
-        let Some(second) = items.next() else {
-            return Self::One(first);
-        };
-        let mut list = Self::One(first).grown(second);
-        if let Self::Few { places, len } = &mut list {
-            for (place, item) in places.iter_mut().skip(2).zip(&mut items) {
-                *place = Some(item);
-                *len += 1;
-            }
-        }
+        let items = items.into_iter();
+        let mut list = Self::with_capacity(items.size_hint().0);
         items.for_each(|item| list.push(item));
         list
     }

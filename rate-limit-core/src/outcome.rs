@@ -57,6 +57,14 @@ impl Outcomes {
         Self(InlineVec::One(outcome))
     }
 
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(InlineVec::with_capacity(count))
+    }
+
+    pub(crate) fn push(&mut self, outcome: Outcome) {
+        self.0.push(outcome);
+    }
+
     /// The outcome of the charge at `index`.
     pub fn get(&self, index: usize) -> Option<&Outcome> {
         self.0.get(index)
