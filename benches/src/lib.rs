@@ -5,9 +5,11 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::middleware::NoOpMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
 use rate_limit_core::{
-    Charge, Charges, ClientIdentity, PolicyError, PolicyVerdict, RateLimitPolicy,
+    Answer, Charge, Charges, ClientIdentity, PolicyError, PolicyVerdict, RateLimitPolicy,
     RateLimitRepository,
 };
 
@@ -70,27 +72,32 @@ pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
     }
 }
 
-/// One decision of ours, from the address to the answer.
-pub fn decide(
-    store: &impl RateLimitRepository,
-    address: IpAddr,
-    policies: &[Arc<RateLimitPolicy>],
-) -> bool {
-    match store.acquire(&charges(address, policies)) {
-        rate_limit_core::Answer::Ready(Ok(outcomes)) => {
+/// One decision of ours on charges that are given.
+pub fn decide(store: &impl RateLimitRepository, charges: &Charges) -> bool {
+    match store.acquire(charges) {
+        Answer::Ready(Ok(outcomes)) => {
             outcomes.iter().all(|outcome| outcome.verdict == PolicyVerdict::Admit)
         }
         _ => false,
     }
 }
 
-/// Governor's keyed limiter under the same limit, with its default store, hasher and clock.
-pub fn governor(path: Path) -> DefaultKeyedRateLimiter<IpAddr> {
+/// Governor's limiter with one key per address, under the same limit, with its default store and
+/// hasher.
+pub type Governor<C> = RateLimiter<
+    IpAddr,
+    DefaultKeyedStateStore<IpAddr>,
+    C,
+    NoOpMiddleware<<C as governor::clock::Clock>::Instant>,
+>;
+
+/// A [`Governor`] on a clock of its own.
+pub fn governor<C: governor::clock::Clock>(path: Path, clock: C) -> Governor<C> {
     let one = NonZeroU32::MIN;
     let quota = match path {
         Path::Admitted => Quota::per_second(NonZeroU32::new(UNREACHABLE).unwrap_or(one))
             .allow_burst(NonZeroU32::new(HUGE_BURST).unwrap_or(one)),
         Path::Denied => Quota::per_hour(one),
     };
-    RateLimiter::keyed(quota)
+    RateLimiter::dashmap_with_clock(quota, clock)
 }

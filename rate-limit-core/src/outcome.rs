@@ -22,7 +22,7 @@ pub enum PolicyVerdict {
 pub struct Outcome {
     /// What the policy says, whether it is enforced or not.
     pub verdict: PolicyVerdict,
-    /// Units that still fit after this decision.
+    /// Units that the bucket still holds after this decision, also for a client who is banned.
     pub remaining: u64,
     /// Nanoseconds until the bucket is full again, or until its fixed window ends.
     pub reset_nanos: u64,

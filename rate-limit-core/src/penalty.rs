@@ -5,6 +5,10 @@
 //! `first · factor^level`, at most `max`, and the level rises by one. It falls by one for every
 //! `decay` that passes after the ban's end. During a ban nothing is written: the end of a ban is a
 //! promise.
+//!
+//! A store may forget a client's place on the ladder once it says nothing any more under the version
+//! of the policy that wrote it; a ladder that is made to decay more slowly later does not bring
+//! forgiven levels back.
 
 use std::time::Duration;
 
