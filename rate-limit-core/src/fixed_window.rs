@@ -5,7 +5,9 @@
 //! the boundary of two windows up to `2 · limit` units can pass within one window's length.
 //!
 //! A window ends one length after it began, whatever the clock says about the grid: a time of day
-//! that is set back neither opens an earlier window nor refills the present one.
+//! that is set back neither opens an earlier window nor refills the present one. An aligned window
+//! that was overtaken by such a step ends off the grid and the next one is shorter, so that around a
+//! step up to `3 · limit` units can pass within one window's length.
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, Wait};
 use crate::policy::{Asked, DAY_NANOS, PolicyError, RateLimitPolicyBuilder};
