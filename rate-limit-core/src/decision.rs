@@ -109,6 +109,11 @@ impl Decision {
         matches!(self.origin, Origin::Fallback)
     }
 
+    /// All policies and what they say, in the order of the charges.
+    pub fn policies(&self) -> impl Iterator<Item = &PolicyOutcome> {
+        self.policies.iter()
+    }
+
     /// The enforced policies and what they say, in the order of the charges.
     pub fn enforced(&self) -> impl Iterator<Item = &PolicyOutcome> {
         self.policies.iter().filter(|one| one.policy.is_enforced())

@@ -139,7 +139,19 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     /// The order of steps is: exempt or blocked; nothing charged; the store; and if it does not
     /// answer, the failure modes of the policies.
     pub fn decide(&self, address: Option<IpAddr>, charges: Charges) -> Decide {
-        match self.shared.access.access(address, &charges) {
+        let access = self.access(address, &charges);
+        self.decide_with(access, charges)
+    }
+
+    /// What the lists say of a request from `address` that makes `charges`.
+    pub fn access(&self, address: Option<IpAddr>, charges: &Charges) -> Access {
+        self.shared.access.access(address, charges)
+    }
+
+    /// Decides a request of which it is known already whether it is exempt or blocked: for callers
+    /// that know more about it than the lists of exempt and blocked.
+    pub fn decide_with(&self, access: Access, charges: Charges) -> Decide {
+        match access {
             Access::Block => return Decide::Ready(Enforced::without_policies(Verdict::Block)),
             Access::Exempt => return Decide::Ready(Enforced::without_policies(Verdict::Exempt)),
             Access::Limit if charges.is_empty() => {
