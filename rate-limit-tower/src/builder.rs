@@ -1,56 +1,53 @@
-//! Building a layer, and what can be wrong with it.
+//! Building a layer: everything that can be asked of it.
 
 use std::fmt;
 
+use bytes::Bytes;
+use http::Response;
 use rate_limit_core::{
-    AccessLists, Clock, EnforceError, EnforceRateLimit, EnforceRateLimitBuilder, IpPrefixes,
-    PolicyError, RateLimitRepository,
+    AccessLists, Clock, EnforceRateLimit, EnforceRateLimitBuilder, IpPrefixes, RateLimitRepository,
 };
-use thiserror::Error;
 
-use crate::diagnosis::MissingPeer;
-use crate::headers;
+use crate::address::ClientAddress;
+use crate::exposure::Exposure;
+use crate::headers::HeaderFields;
 use crate::into_policy::IntoPolicy;
-use crate::layer::{RateLimitLayer, Shared};
-use crate::rules::{Key, Rule, Rules};
+use crate::jitter::RetryJitter;
+use crate::key::Key;
+use crate::layer::RejectWith;
+use crate::rejection::Rejection;
+use crate::request_view::RequestView;
+use crate::rule::{RequestPredicate, Rule};
 use crate::time_of_day::TimeOfDay;
 
-/// Builds a [`RateLimitLayer`]. Nothing is checked before [`build`](Self::build).
+mod build;
+
+/// Builds a [`RateLimitLayer`](crate::RateLimitLayer). Nothing is checked before [`build`](Self::build).
 #[must_use = "a builder does nothing until it is built"]
 pub struct RateLimitLayerBuilder<R> {
     enforce: EnforceRateLimitBuilder<R>,
     rules: Vec<Rule>,
-    /// The first policy that cannot work.
-    refused: Option<PolicyError>,
+    exempts: Vec<Box<RequestPredicate>>,
+    blocks: Vec<Box<RequestPredicate>>,
+    client_address: ClientAddress,
     ip_prefixes: IpPrefixes,
     has_access_lists: bool,
     time_of_day: TimeOfDay,
+    responses: Responses,
+    gives_handles: bool,
+    has_fallback: bool,
+    nodes: u32,
 }
 
-/// Why a layer cannot be built.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[non_exhaustive]
-pub enum LayerError {
-    /// Two policies would charge the same key under the same name.
-    #[error(
-        "two {key} policies are named `{policy}`; expected different names, such as \
-         `.named(\"{policy}-2\")`"
-    )]
-    DuplicatePolicy {
-        /// The name.
-        policy: String,
-        /// Whose buckets both charge: `per IP` or `global`.
-        key: String,
-    },
-    /// The use case refuses how it was put together.
-    #[error(transparent)]
-    Enforce(#[from] EnforceError),
-    /// There is nothing to enforce.
-    #[error("the layer has no policy; expected at least one, such as `.per_ip(..)`")]
-    NoPolicy,
-    /// A policy cannot work.
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
+/// What was asked for about responses.
+#[derive(Default)]
+struct Responses {
+    header_fields: HeaderFields,
+    exposure: Exposure,
+    jitter: Option<RetryJitter>,
+    problem_type_base: Option<Box<str>>,
+    documentation_url: Option<Box<str>>,
+    reject_with: Option<Box<RejectWith>>,
 }
 
 impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
@@ -58,25 +55,47 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
         Self {
             enforce: EnforceRateLimit::builder(repository),
             rules: Vec::new(),
-            refused: None,
+            exempts: Vec::new(),
+            blocks: Vec::new(),
+            client_address: ClientAddress::default(),
             ip_prefixes: IpPrefixes::DEFAULT,
             has_access_lists: false,
             time_of_day: TimeOfDay::default(),
+            responses: Responses::default(),
+            gives_handles: false,
+            has_fallback: false,
+            nodes: 1,
         }
     }
 
-    /// Adds a policy that counts each client address separately.
-    ///
-    /// The address is that of the connection, never one from a header. Addresses of one
-    /// [prefix](Self::ip_prefixes) count as one client. Requests without an address share a single
-    /// bucket, and the first of them is reported with the code `RL001`.
-    pub fn per_ip(self, policy: impl IntoPolicy) -> Self {
-        self.rule(Key::Ip, policy)
+    /// Adds a rule: which requests, whose buckets, which policies.
+    pub fn rule(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
     }
 
-    /// Adds a policy that counts everybody together.
+    /// Adds a policy that counts each client address separately, whatever it asks for: a rule alone
+    /// in a group of its own.
+    ///
+    /// The address is that of the connection, unless [`client_address`](Self::client_address) says
+    /// otherwise. Addresses of one [prefix](Self::ip_prefixes) count as one client. Requests without
+    /// an address share a single bucket, and the first of them is reported with the code `RL001`.
+    pub fn per_ip(self, policy: impl IntoPolicy) -> Self {
+        let index = self.rules.len();
+        self.rule(Rule::shortcut(index, Key::ip()).policy(policy))
+    }
+
+    /// Adds a policy that counts everybody together, whatever they ask for: a rule alone in a group
+    /// of its own.
     pub fn global(self, policy: impl IntoPolicy) -> Self {
-        self.rule(Key::Global, policy)
+        let index = self.rules.len();
+        self.rule(Rule::shortcut(index, Key::global()).policy(policy))
+    }
+
+    /// Where the client's address comes from; by default, the connection.
+    pub fn client_address(mut self, source: ClientAddress) -> Self {
+        self.client_address = source;
+        self
     }
 
     /// How many leading bits of an address make up a client: all of IPv4 and 64 of IPv6 by default.
@@ -92,16 +111,125 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
         self
     }
 
+    /// These requests pass without being counted, also if they are blocked.
+    ///
+    /// # Example: the probes of an orchestrator
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
+    ///
+    /// let limit = RateLimitLayer::in_memory()
+    ///     .per_ip(RateLimitPolicy::per_minute(100))
+    ///     .exempt(|request| request.path() == "/health")
+    ///     .build()?;
+    /// # }
+    /// # Ok::<(), rate_limit_tower::LayerError>(())
+    /// ```
+    pub fn exempt(
+        mut self,
+        exempts: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.exempts.push(Box::new(exempts));
+        self
+    }
+
+    /// These requests are answered with 403.
+    pub fn block(
+        mut self,
+        blocks: impl Fn(&RequestView<'_>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.blocks.push(Box::new(blocks));
+        self
+    }
+
+    /// Which fields responses carry.
+    pub fn header_fields(mut self, fields: HeaderFields) -> Self {
+        self.responses.header_fields = fields;
+        self
+    }
+
+    /// How much clients are told, where a rule says nothing else.
+    pub fn exposure(mut self, exposure: Exposure) -> Self {
+        self.responses.exposure = exposure;
+        self
+    }
+
+    /// Tells clients to wait a little longer than they have to, each differently. Off by default.
+    pub fn retry_jitter(mut self, jitter: RetryJitter) -> Self {
+        self.responses.jitter = Some(jitter);
+        self
+    }
+
+    /// What the types of problem documents begin with, in place of the registry of the IANA: the
+    /// names `quota-exceeded`, `temporary-reduced-capacity` and `abnormal-usage-detected` follow.
+    pub fn problem_type_base(mut self, base: impl Into<Box<str>>) -> Self {
+        self.responses.problem_type_base = Some(base.into());
+        self
+    }
+
+    /// Where clients can read about their limits, where a rule says nothing else:
+    /// `documentation_url` of problem documents.
+    pub fn documentation_url(mut self, url: impl Into<Box<str>>) -> Self {
+        self.responses.documentation_url = Some(url.into());
+        self
+    }
+
+    /// Writes the responses of requests that do not pass, except to gRPC requests.
+    ///
+    /// The layer adds its fields, and `Retry-After` and `Cache-Control` where they are missing. How
+    /// much the [exposure](Rejection::exposure) allows to be said is up to the function.
+    ///
+    /// # Example: a page for people, a problem document for programs
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use http::{Response, header};
+    /// use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
+    ///
+    /// let limit = RateLimitLayer::in_memory()
+    ///     .per_ip(RateLimitPolicy::per_minute(100))
+    ///     .reject_with(|rejection, request| {
+    ///         let accepts = request.headers().get(header::ACCEPT);
+    ///         if !accepts.is_some_and(|types| types.as_bytes().starts_with(b"text/html")) {
+    ///             return rejection.to_response();
+    ///         }
+    ///         let mut page = Response::new("<h1>Slow down, please.</h1>".into());
+    ///         *page.status_mut() = rejection.reason().status();
+    ///         page
+    ///     })
+    ///     .build()?;
+    /// # }
+    /// # Ok::<(), rate_limit_tower::LayerError>(())
+    /// ```
+    pub fn reject_with(
+        mut self,
+        respond: impl Fn(&Rejection<'_>, &RequestView<'_>) -> Response<Bytes> + Send + Sync + 'static,
+    ) -> Self {
+        self.responses.reject_with = Some(Box::new(respond));
+        self
+    }
+
+    /// Puts a [`RateLimitHandle`](crate::RateLimitHandle) into the extensions of every request that
+    /// passes: what was decided, and the way to report what the request has really cost. Not by
+    /// default, because each costs a few allocations.
+    pub fn with_handle(mut self) -> Self {
+        self.gives_handles = true;
+        self
+    }
+
     /// The store that decides while the other one does not answer. It lives in this process and
     /// must not be the same store.
     pub fn fallback(mut self, repository: impl RateLimitRepository + 'static) -> Self {
         self.enforce = self.enforce.fallback(repository);
+        self.has_fallback = true;
         self
     }
 
     /// Declares that the store always answers because it lives in this process.
     pub fn without_fallback(mut self) -> Self {
         self.enforce = self.enforce.without_fallback();
+        self.has_fallback = false;
         self
     }
 
@@ -109,79 +237,17 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
     /// enforces its share of the policies with [`FailureMode::Local`](crate::FailureMode::Local).
     pub fn nodes(mut self, nodes: u32) -> Self {
         self.enforce = self.enforce.nodes(nodes);
+        self.nodes = nodes;
         self
     }
 
-    /// Where `X-RateLimit-Reset` takes the time of day from; the system's by default. Only
-    /// [`Clock::utc_now`] is asked. Decisions use the clock of the store.
+    /// Where the layer takes the time from; the system's by default. `X-RateLimit-Reset` and the
+    /// sampling of log lines ask for [`Clock::utc_now`], the latency of the store for
+    /// [`Clock::now`]. Decisions use the clock of the store.
     pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
         self.time_of_day = TimeOfDay::Clock(Box::new(clock));
         self
     }
-
-    /// Checks everything and builds the layer.
-    ///
-    /// # Errors
-    ///
-    /// A [`LayerError`] that names what cannot work and what was expected.
-    ///
-    /// # Example: the first mistake is reported, with its value
-    ///
-    /// ```
-    /// # #[cfg(feature = "memory")] {
-    /// use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
-    ///
-    /// let mistake = RateLimitLayer::in_memory().per_ip(RateLimitPolicy::per_minute(0)).build();
-    /// assert_eq!(
-    ///     mistake.unwrap_err().to_string(),
-    ///     "policy `default`: limit 0 is out of range; expected 1 to 4294967295",
-    /// );
-    /// # }
-    /// ```
-    pub fn build(self) -> Result<RateLimitLayer<R>, LayerError> {
-        if let Some(refused) = self.refused {
-            return Err(refused.into());
-        }
-        if self.rules.is_empty() {
-            return Err(LayerError::NoPolicy);
-        }
-        if let Some(duplicate) = duplicate(&self.rules) {
-            let policy = duplicate.policy.name().to_string();
-            return Err(LayerError::DuplicatePolicy { policy, key: duplicate.key.to_string() });
-        }
-        let mut enforce = self.enforce;
-        for rule in &self.rules {
-            enforce = enforce.policy(&rule.policy);
-        }
-        let rules = Rules { rules: self.rules.into(), ip_prefixes: self.ip_prefixes };
-        Ok(RateLimitLayer::new(Shared {
-            enforce: enforce.build()?,
-            needs_peer: rules.charge_addresses() || self.has_access_lists,
-            missing_peer: MissingPeer::default(),
-            time_of_day: self.time_of_day,
-            policy_list: headers::policy_list(rules.policies()),
-            rules,
-        }))
-    }
-
-    fn rule(mut self, key: Key, policy: impl IntoPolicy) -> Self {
-        match policy.into_policy() {
-            Ok(policy) => self.rules.push(Rule { key, policy }),
-            Err(error) => {
-                self.refused.get_or_insert(error);
-            }
-        }
-        self
-    }
-}
-
-/// A rule whose name an earlier rule has taken on the same key.
-fn duplicate(rules: &[Rule]) -> Option<&Rule> {
-    rules.iter().enumerate().find_map(|(index, rule)| {
-        let taken =
-            |earlier: &Rule| earlier.key == rule.key && earlier.policy.name() == rule.policy.name();
-        rules.iter().take(index).any(taken).then_some(rule)
-    })
 }
 
 impl<R> fmt::Debug for RateLimitLayerBuilder<R> {

@@ -2,65 +2,185 @@
 
 use std::sync::Arc;
 
-use http::Response;
-use rate_limit_core::{Decision, Enforced, Timestamp};
+use bytes::Bytes;
+use http::{Extensions, Request, Response};
+use rate_limit_core::{Decision, Enforced, RateLimitRepository, RepositoryError, Timestamp};
 
+use crate::asking::{Answered, Subject};
 use crate::body::RateLimitBody;
+use crate::double_counting::counted_twice;
+use crate::exposure::Exposure;
+use crate::handle::RateLimitHandle;
+use crate::headers;
 use crate::layer::Shared;
-use crate::{diagnosis, headers, rejection};
+use crate::quota::Told;
+use crate::rejection::{Rejection, RejectionReason};
+use crate::rules::Matched;
+use crate::settlement::{Ending, Open, Settlement};
 
-/// A decision, and what it takes to tell the client about it.
+/// A decision that lets a request pass, and what it takes to tell the client about it.
 pub(crate) struct Decided<R> {
-    /// Shared, because outer layers find it in the response.
-    decision: Arc<Decision>,
+    decision: Decision,
     /// The time of day of the decision. What remains and when it resets is as of then, however long
     /// the inner service takes.
     at: Timestamp,
+    matched: Matched,
+    /// `None` once it was decided what becomes of it.
+    open: Option<Open>,
     shared: Arc<Shared<R>>,
 }
 
-impl<R> Decided<R> {
-    pub(crate) fn new(enforced: Enforced, shared: Arc<Shared<R>>) -> Self {
-        // Nothing is settled yet: a receipt that is dropped leaves the charge as it is.
-        let Enforced { decision, receipt: _, failure } = enforced;
-        if let Some(failure) = failure {
-            diagnosis::store_did_not_answer(&failure);
+/// What follows from the answer to a request.
+#[allow(clippy::large_enum_variant, reason = "a box would cost the common case an allocation")]
+pub(crate) enum Outcome<R> {
+    /// It passes.
+    Pass(Decided<R>),
+    /// This is the response in place of the inner service's.
+    Reject(Response<Bytes>),
+}
+
+impl<R: RateLimitRepository + 'static> Decided<R> {
+    /// What follows from the answer to `request`.
+    pub(crate) fn follow<B>(
+        answered: Answered,
+        subject: Subject,
+        request: &Request<B>,
+        shared: Arc<Shared<R>>,
+    ) -> Outcome<R> {
+        let at = shared.time_of_day.now();
+        let Answered { enforced, provisional, trail } = answered;
+        let telemetry = &shared.telemetry;
+        telemetry.observe(enforced.as_ref(), &subject.matched, &trail, at, &shared.time_of_day);
+        let Some(enforced) = enforced else {
+            return Outcome::Reject(reject(None, at, &subject, request, &shared));
+        };
+        shared.store_health.observe(&enforced, at);
+        if let Some(twice) = counted_twice(place(&shared), &enforced, request.extensions()) {
+            shared.reported.counted_twice(twice.policy().name().as_str());
         }
-        Self { decision: Arc::new(decision), at: shared.time_of_day.now(), shared }
+        let Enforced { decision, receipt, .. } = enforced;
+        if !decision.is_allowed() {
+            return Outcome::Reject(reject(Some(decision), at, &subject, request, &shared));
+        }
+        let matched = subject.matched;
+        let handle = shared.gives_handles.then(|| {
+            let names = shared.rules.applying(&matched).map(|(_, rule)| rule.name.clone());
+            RateLimitHandle::new(decision.clone(), names.collect())
+        });
+        let is_grpc = headers::grpc_content_type(request.headers()).is_some();
+        let open = Some(Open { receipt, provisional, handle, is_grpc });
+        Outcome::Pass(Self { decision, at, matched, open, shared })
     }
 
-    pub(crate) fn lets_pass(&self) -> bool {
-        self.decision.is_allowed()
+    /// Tells the handler, if the layer was asked to, and layers further inside.
+    pub(crate) fn hand_over(&self, extensions: &mut Extensions) {
+        let receipt = self.open.as_ref().and_then(|open| open.receipt.as_ref());
+        let (layer, decision) = (place(&self.shared), &self.decision);
+        self.shared.marking.mark(layer, decision, receipt, self.at, extensions);
+        if let Some(handle) = self.open.as_ref().and_then(|open| open.handle.as_ref()) {
+            extensions.insert(handle.clone());
+        }
+    }
+
+    /// Corrects what was charged, or decides when that is to be done.
+    pub(crate) fn settle<B>(&mut self, response: &Response<B>) -> Settlement {
+        match self.open.take() {
+            Some(open) => open.settle(&self.shared, response),
+            None => Settlement::Nothing,
+        }
+    }
+
+    /// The store could not carry out the correction, so the charge stands.
+    pub(crate) fn not_settled(&self, failure: &RepositoryError) {
+        self.shared.telemetry.not_settled(failure);
     }
 
     /// The inner service's response with the fields of this decision.
-    pub(crate) fn complete<B>(self, response: Response<B>) -> Response<RateLimitBody<B>> {
-        let mut response = response.map(RateLimitBody::inner);
-        if is_rejection_of_an_inner_layer(&response) {
+    pub(crate) fn complete<B>(
+        self,
+        response: Response<B>,
+        ending: Option<Ending>,
+    ) -> Response<RateLimitBody<B>> {
+        let mut response = response.map(|body| RateLimitBody::inner(body, ending));
+        if has_more_to_say(&response, &self.decision) {
             return response;
         }
-        headers::write_limits(
-            response.headers_mut(),
-            &self.decision,
-            self.at,
-            self.shared.policy_list.as_ref(),
-        );
-        response.extensions_mut().insert(self.decision);
-        response
-    }
-
-    /// The response in place of the inner service's.
-    pub(crate) fn reject<B>(self) -> Response<RateLimitBody<B>> {
-        let policies = self.shared.policy_list.as_ref();
-        let mut response =
-            rejection::response(&self.decision, self.at, policies).map(RateLimitBody::rejection);
-        response.extensions_mut().insert(self.decision);
+        let shared = &self.shared;
+        if shared.exposure(&self.matched) != Exposure::None {
+            let told = Told { at: self.at, stretch_permille: 0 };
+            let list = shared.rules.list(&self.matched);
+            let fields = response.headers_mut();
+            headers::write_limits(fields, &self.decision, told, shared.header_fields, list);
+        }
+        response.extensions_mut().insert(Arc::new(self.decision));
         response
     }
 }
 
-/// Where several of these layers are nested, the one that rejected knows why. Writing over its
-/// fields would tell the client that there is quota left.
-fn is_rejection_of_an_inner_layer<B>(response: &Response<B>) -> bool {
-    response.extensions().get::<Arc<Decision>>().is_some_and(|inner| !inner.is_allowed())
+/// By which a layer recognises itself.
+fn place<R>(shared: &Arc<Shared<R>>) -> usize {
+    Arc::as_ptr(shared).addr()
+}
+
+/// The response in place of the inner service's. There is no decision if nobody knows who asks.
+fn reject<R: RateLimitRepository + 'static, B>(
+    decision: Option<Decision>,
+    at: Timestamp,
+    subject: &Subject,
+    request: &Request<B>,
+    shared: &Shared<R>,
+) -> Response<Bytes> {
+    let rejection = Rejection {
+        reason: decision.as_ref().map_or(RejectionReason::MissingIdentity, RejectionReason::of),
+        decision: decision.as_ref(),
+        exposure: shared.exposure(&subject.matched),
+        told: Told { at, stretch_permille: shared.jitter.as_ref().map_or(0, |one| one.permille()) },
+        documentation_url: shared.documentation_url(&subject.matched),
+        problem_type_base: &shared.problem_type_base,
+    };
+    let mut response = match (headers::grpc_content_type(request.headers()), &shared.reject_with) {
+        (Some(content_type), _) => rejection.to_grpc_response(content_type),
+        (None, Some(respond)) => respond(&rejection, &subject.view(request)),
+        (None, None) => rejection.to_response(),
+    };
+    let fields = response.headers_mut();
+    headers::write_no_store(fields);
+    if let Some(seconds) = rejection.retry_after_seconds() {
+        headers::write_retry_after(fields, seconds);
+    }
+    if rejection.reason.is_denial() && rejection.exposure != Exposure::None {
+        let list = shared.rules.list(&subject.matched);
+        let told = rejection.told;
+        rejection.decision.into_iter().for_each(|decision| {
+            headers::write_limits(fields, decision, told, shared.header_fields, list);
+        });
+    }
+    if let Some(decision) = decision {
+        response.extensions_mut().insert(Arc::new(decision));
+    }
+    response
+}
+
+/// Where several of these layers are nested, one of them speaks: the one that turned the request
+/// away, whose reason would be lost; otherwise the one closer to exhaustion, among equals the outer
+/// one.
+fn has_more_to_say<B>(response: &Response<B>, outer: &Decision) -> bool {
+    let Some(inner) = response.extensions().get::<Arc<Decision>>() else {
+        return false;
+    };
+    if !inner.is_allowed() {
+        return true;
+    }
+    let (Some(inner), Some(outer)) = (inner.closest(), outer.closest()) else {
+        return inner.closest().is_some();
+    };
+    // An inner layer that keeps its limits to itself leaves the word to the outer one.
+    headers::carry_limits(response.headers())
+        && share(inner.outcome().remaining, outer.policy().capacity())
+            < share(outer.outcome().remaining, inner.policy().capacity())
+}
+
+/// One side of a comparison of fractions without dividing.
+fn share(remaining: u64, capacity_of_the_other: u64) -> u128 {
+    u128::from(remaining) * u128::from(capacity_of_the_other)
 }

@@ -1,8 +1,8 @@
 //! What is said aloud, once, when a program is put together in a way that cannot be meant.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
-use rate_limit_core::RepositoryError;
+use crate::address::Noticed;
 
 const MISSING_PEER: &str = concat!(
     "RL001: this request carries no peer address, so it shares one `anonymous` bucket with all \
@@ -14,39 +14,98 @@ const MISSING_PEER: &str = concat!(
     "/blob/main/docs/RL001.md"
 );
 
-/// Remembers whether the missing peer address was reported.
-#[derive(Debug, Default)]
-pub(crate) struct MissingPeer {
-    reported: AtomicBool,
+const COUNTED_TWICE: &str = concat!(
+    "Cure: apply the layer once, or give the policies of the two layers different names. \
+     This is reported once per layer. See ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/RL006.md"
+);
+
+const ONE_NODE: &str = concat!(
+    "RL007: a fallback was given, hence the store is shared, but `nodes` is 1. If several processes \
+     share it, each of them allows the whole limit while the store is away. Cure: say how many \
+     there are with `.nodes(..)`. If there is only one, all is well. \
+     This is reported once per layer. See ",
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/RL007.md"
+);
+
+/// Reports that a shared store has only one user. Only done when the layer is built.
+pub(crate) fn one_node() {
+    say("RL007", ONE_NODE);
 }
 
-impl MissingPeer {
-    /// Reports the missing peer address, the first time it is called.
-    pub(crate) fn report(&self) {
-        // Relaxed, because nothing else is published by the flag; the load spares later requests
+/// Remembers what was reported already.
+#[derive(Debug, Default)]
+pub(crate) struct Reported {
+    /// One bit per diagnosis.
+    bits: AtomicU8,
+}
+
+impl Reported {
+    /// Reports that a request has no address, the first time.
+    pub(crate) fn missing_peer(&self) {
+        self.once(1, || say("RL001", MISSING_PEER));
+    }
+
+    /// Reports what was noticed about proxies, the first time that it is.
+    pub(crate) fn noticed(&self, noticed: Noticed) {
+        let (Some(code), Some(message)) = (noticed.code(), noticed.message()) else {
+            return;
+        };
+        let bit = match noticed {
+            Noticed::Nothing => return,
+            Noticed::HeaderNotNamed => 1 << 1,
+            Noticed::AnyPeerTrusted => 1 << 2,
+            Noticed::BothHeaders => 1 << 3,
+            Noticed::PeerNotTrusted => 1 << 4,
+        };
+        self.once(bit, || say(code, message));
+    }
+
+    /// Reports that an outer layer has charged the same bucket under `policy`, the first time.
+    #[cold]
+    pub(crate) fn counted_twice(&self, policy: &str) {
+        self.once(1 << 5, || {
+            let what =
+                "one request was counted twice in one bucket, by this layer and one around it";
+            say("RL006", &format!("RL006: {what} (policy `{policy}`). {COUNTED_TWICE}"));
+        });
+    }
+
+    fn once(&self, bit: u8, say: impl FnOnce()) {
+        // Relaxed, because nothing else is published by the bits; the load spares later requests
         // the contended write.
-        if !self.reported.load(Ordering::Relaxed) && !self.reported.swap(true, Ordering::Relaxed) {
-            say(MISSING_PEER);
+        if self.bits.load(Ordering::Relaxed) & bit == 0
+            && self.bits.fetch_or(bit, Ordering::Relaxed) & bit == 0
+        {
+            say();
         }
     }
 }
 
-/// Says why the store did not answer. Not loud: during an outage every request says it.
-pub(crate) fn store_did_not_answer(failure: &RepositoryError) {
-    #[cfg(feature = "tracing")]
-    tracing::debug!(error = failure as &dyn std::error::Error, "decided without the store");
-    #[cfg(not(feature = "tracing"))]
-    let _ = failure;
-}
-
 /// Uses `tracing` if the program listens to it. A program that does not must still be told, also
 /// if some other crate enabled the feature.
-fn say(message: &str) {
+pub(crate) fn say(code: &str, message: &str) {
     #[cfg(feature = "tracing")]
     if tracing::dispatcher::has_been_set() {
-        tracing::error!(code = "RL001", "{message}");
+        tracing::error!(code, "{message}");
         return;
     }
+    #[cfg(not(feature = "tracing"))]
+    let _ = code;
+    say_to_standard_error(message);
+}
+
+/// Says that there is nothing to do any more.
+pub(crate) fn say_resolved(code: &str, message: &str) {
+    #[cfg(feature = "tracing")]
+    if tracing::dispatcher::has_been_set() {
+        tracing::info!(code, "{message}");
+        return;
+    }
+    #[cfg(not(feature = "tracing"))]
+    let _ = code;
     say_to_standard_error(message);
 }
 

@@ -5,14 +5,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use pin_project_lite::pin_project;
-use rate_limit_core::{Enforced, PendingDecision};
+use rate_limit_core::{RateLimitRepository, Settle};
 use tower_service::Service;
 
+use crate::asking::{Answered, Subject, Waiting};
 use crate::body::RateLimitBody;
-use crate::decided::Decided;
+use crate::decided::{Decided, Outcome};
 use crate::layer::Shared;
+use crate::settlement::Settlement;
 
 pin_project! {
     /// The response of a [`RateLimit`](crate::RateLimit) service.
@@ -37,17 +40,20 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// The store is still working. Keeps the service that is ready, and what to call it with.
-        Deciding {
-            decision: PendingDecision,
+        /// Somebody is still being asked. Keeps the service that is ready, and what to call it with.
+        Waiting {
+            waiting: Waiting,
+            subject: Subject,
             ready: S,
             request: Request<B>,
             shared: Arc<Shared<R>>,
         },
         /// The inner service is working.
         Forwarding { #[pin] response: S::Future, decided: Decided<R> },
+        /// The store is told what the request has cost; nobody sees the response before.
+        Settling { settle: Settle, response: S::Response, decided: Decided<R> },
         /// The inner service will not be called.
-        Rejecting { decided: Decided<R> },
+        Rejecting { response: Response<Bytes> },
         /// The response was handed out.
         Done,
     }
@@ -56,43 +62,49 @@ pin_project! {
 impl<S, B, R> ResponseFuture<S, B, R>
 where
     S: Service<Request<B>>,
+    R: RateLimitRepository + 'static,
 {
-    /// The store has answered: `ready` is called at once, or not at all.
-    pub(crate) fn decided(
-        enforced: Enforced,
+    /// All is known: `ready` is called at once, or not at all.
+    pub(crate) fn answered(
+        answered: Answered,
+        subject: Subject,
         ready: &mut S,
         request: Request<B>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        Self { state: State::decided(enforced, ready, request, shared) }
+        Self { state: State::answered(answered, subject, ready, request, shared) }
     }
 
-    /// The store is still working: `ready` is kept until it has answered.
-    pub(crate) const fn deciding(
-        decision: PendingDecision,
+    /// Somebody is still being asked: `ready` is kept until the answer is there.
+    pub(crate) const fn waiting(
+        waiting: Waiting,
+        subject: Subject,
         ready: S,
         request: Request<B>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        Self { state: State::Deciding { decision, ready, request, shared } }
+        Self { state: State::Waiting { waiting, subject, ready, request, shared } }
     }
 }
 
 impl<S, B, R> State<S, B, R>
 where
     S: Service<Request<B>>,
+    R: RateLimitRepository + 'static,
 {
-    fn decided(
-        enforced: Enforced,
+    fn answered(
+        answered: Answered,
+        subject: Subject,
         ready: &mut S,
-        request: Request<B>,
+        mut request: Request<B>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        let decided = Decided::new(enforced, shared);
-        if decided.lets_pass() {
-            Self::Forwarding { response: ready.call(request), decided }
-        } else {
-            Self::Rejecting { decided }
+        match Decided::follow(answered, subject, &request, shared) {
+            Outcome::Pass(decided) => {
+                decided.hand_over(request.extensions_mut());
+                Self::Forwarding { response: ready.call(request), decided }
+            }
+            Outcome::Reject(response) => Self::Rejecting { response },
         }
     }
 }
@@ -100,6 +112,7 @@ where
 impl<S, B, ResBody, R> Future for ResponseFuture<S, B, R>
 where
     S: Service<Request<B>, Response = Response<ResBody>>,
+    R: RateLimitRepository + 'static,
 {
     type Output = Result<Response<RateLimitBody<ResBody>>, S::Error>;
 
@@ -107,23 +120,47 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProjection::Deciding { decision, .. } => {
-                    let enforced = ready!(decision.as_mut().poll(cx));
-                    if let TakenState::Deciding { mut ready, request, shared, .. } =
+                StateProjection::Waiting { waiting, .. } => {
+                    let answered = ready!(Pin::new(waiting).poll(cx));
+                    if let TakenState::Waiting { subject, mut ready, request, shared, .. } =
                         take(&mut state)
                     {
-                        state.set(State::decided(enforced, &mut ready, request, shared));
+                        state.set(State::answered(answered, subject, &mut ready, request, shared));
                     }
                 }
                 StateProjection::Forwarding { response, .. } => {
                     let answer = ready!(response.poll(cx));
-                    if let TakenState::Forwarding { decided, .. } = take(&mut state) {
-                        return Poll::Ready(answer.map(|response| decided.complete(response)));
+                    if let TakenState::Forwarding { mut decided, .. } = take(&mut state) {
+                        let response = match answer {
+                            Ok(response) => response,
+                            Err(error) => return Poll::Ready(Err(error)),
+                        };
+                        match decided.settle(&response) {
+                            Settlement::Now(settle) => {
+                                state.set(State::Settling { settle, response, decided });
+                            }
+                            Settlement::AtEnd(ending) => {
+                                return Poll::Ready(Ok(decided.complete(response, Some(ending))));
+                            }
+                            Settlement::Nothing => {
+                                return Poll::Ready(Ok(decided.complete(response, None)));
+                            }
+                        }
+                    }
+                }
+                StateProjection::Settling { settle, .. } => {
+                    let settled = ready!(Pin::new(settle).poll(cx));
+                    if let TakenState::Settling { response, decided, .. } = take(&mut state) {
+                        // Whether the store could carry it out changes nothing for the client.
+                        if let Err(failure) = settled {
+                            decided.not_settled(&failure);
+                        }
+                        return Poll::Ready(Ok(decided.complete(response, None)));
                     }
                 }
                 StateProjection::Rejecting { .. } => {
-                    if let TakenState::Rejecting { decided } = take(&mut state) {
-                        return Poll::Ready(Ok(decided.reject()));
+                    if let TakenState::Rejecting { response } = take(&mut state) {
+                        return Poll::Ready(Ok(response.map(RateLimitBody::rejection)));
                     }
                 }
                 StateProjection::Done => return Poll::Pending,
@@ -147,8 +184,9 @@ where
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.state {
-            State::Deciding { .. } => "ResponseFuture(deciding)",
+            State::Waiting { .. } => "ResponseFuture(waiting)",
             State::Forwarding { .. } => "ResponseFuture(forwarding)",
+            State::Settling { .. } => "ResponseFuture(settling)",
             State::Rejecting { .. } => "ResponseFuture(rejecting)",
             State::Done => "ResponseFuture(done)",
         })

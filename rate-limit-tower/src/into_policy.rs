@@ -23,11 +23,33 @@ pub trait IntoPolicy {
     ///
     /// A [`PolicyError`] that carries the first value that cannot work.
     fn into_policy(self) -> Result<Arc<RateLimitPolicy>, PolicyError>;
+
+    /// Checks everything and yields the policy, which gets `name` if it is still to be built and
+    /// was not given one.
+    ///
+    /// # Errors
+    ///
+    /// A [`PolicyError`] that carries the first value that cannot work.
+    fn into_policy_named(self, name: &str) -> Result<Arc<RateLimitPolicy>, PolicyError>
+    where
+        Self: Sized,
+    {
+        let _ = name;
+        self.into_policy()
+    }
 }
 
 impl IntoPolicy for RateLimitPolicyBuilder {
     fn into_policy(self) -> Result<Arc<RateLimitPolicy>, PolicyError> {
         self.build().map(Arc::new)
+    }
+
+    fn into_policy_named(self, name: &str) -> Result<Arc<RateLimitPolicy>, PolicyError> {
+        let policy = self.clone().build()?;
+        if policy.name().as_str() != Self::DEFAULT_NAME {
+            return Ok(Arc::new(policy));
+        }
+        self.named(name).build().map(Arc::new)
     }
 }
 

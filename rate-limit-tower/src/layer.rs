@@ -3,14 +3,24 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderValue;
+use bytes::Bytes;
+use http::Response;
 use rate_limit_core::{EnforceRateLimit, RateLimitRepository};
 use tower_layer::Layer;
 
+use crate::address::{ClientAddress, Resolved};
 use crate::builder::RateLimitLayerBuilder;
-use crate::diagnosis::MissingPeer;
-use crate::rules::Rules;
+use crate::diagnosis::Reported;
+use crate::double_counting::Marking;
+use crate::exposure::Exposure;
+use crate::headers::HeaderFields;
+use crate::jitter::RetryJitter;
+use crate::rejection::Rejection;
+use crate::request_view::RequestView;
+use crate::rules::{Matched, Rules};
 use crate::service::RateLimit;
+use crate::store_health::StoreHealth;
+use crate::telemetry::Telemetry;
 use crate::time_of_day::TimeOfDay;
 
 /// Limits how often clients may call the service it wraps.
@@ -21,16 +31,23 @@ use crate::time_of_day::TimeOfDay;
 ///
 /// # When a request is turned away
 ///
-/// 1. Its client is on a list of the [blocked](RateLimitLayerBuilder::access): 403.
-/// 2. A policy says no: 429, with `Retry-After` unless waiting does not help.
-/// 3. The store does not answer, and the [failure mode](crate::FailureMode) of a policy does not
+/// 1. Its client is blocked, by [list](RateLimitLayerBuilder::access) or by
+///    [rule](crate::Rule::block), and not exempt: 403.
+/// 2. Nobody knows who asks, and a rule [demands it](crate::MissingIdentity::Reject): 400.
+/// 3. A policy says no: 429, with `Retry-After` unless waiting does not help.
+/// 4. The store does not answer, and the [failure mode](crate::FailureMode) of a policy does not
 ///    let the request pass: 503.
 ///
-/// The body of each of these is a problem document (RFC 9457). All other requests pass, and the
-/// response of the inner service, whatever its status, gets the fields `X-RateLimit-Limit`,
+/// The body of each of these is a problem document (RFC 9457). A gRPC request, recognised by its
+/// content type, gets status 200 and one of gRPC's own: 7, 16, 8 and 14. All other requests pass.
+///
+/// # What a response says
+///
+/// The response of the inner service, whatever its status, gets the fields `X-RateLimit-Limit`,
 /// `X-RateLimit-Remaining`, `X-RateLimit-Reset`, `RateLimit-Policy` and `RateLimit` in place of any
-/// it had; a `Retry-After` of its own stays. Where layers are nested and the inner one turned the
-/// request away, its fields stay. Requests of exempt clients pass without any fields.
+/// it had; a `Retry-After` of its own stays. Where layers are nested, the fields of that layer stay
+/// that is closer to exhaustion or turned the request away. Requests that are exempt, or that no
+/// rule applies to, pass without any fields.
 ///
 /// Outer layers find the decision in the extensions of every response, as
 /// `Arc<`[`Decision`](crate::Decision)`>`.
@@ -56,12 +73,48 @@ pub struct RateLimitLayer<R> {
 pub(crate) struct Shared<R> {
     pub(crate) enforce: EnforceRateLimit<R>,
     pub(crate) rules: Rules,
+    pub(crate) client_address: ClientAddress,
     /// Whether a request without an address is a mistake.
-    pub(crate) needs_peer: bool,
-    pub(crate) missing_peer: MissingPeer,
+    pub(crate) needs_address: bool,
+    pub(crate) reported: Reported,
+    pub(crate) marking: Marking,
+    pub(crate) store_health: StoreHealth,
+    pub(crate) telemetry: Telemetry,
     pub(crate) time_of_day: TimeOfDay,
-    /// The policies never change, so the field that lists them is rendered once.
-    pub(crate) policy_list: Option<HeaderValue>,
+    pub(crate) header_fields: HeaderFields,
+    pub(crate) exposure: Exposure,
+    pub(crate) jitter: Option<RetryJitter>,
+    pub(crate) problem_type_base: Box<str>,
+    pub(crate) documentation_url: Option<Box<str>>,
+    pub(crate) reject_with: Option<Box<RejectWith>>,
+    pub(crate) gives_handles: bool,
+}
+
+/// Writes the response to a request that does not pass.
+pub(crate) type RejectWith =
+    dyn Fn(&Rejection<'_>, &RequestView<'_>) -> Response<Bytes> + Send + Sync;
+
+impl<R> Shared<R> {
+    /// Says aloud, once, if clients cannot be told apart by their addresses.
+    pub(crate) fn report(&self, client: Resolved) {
+        if client.address.is_none() {
+            self.reported.missing_peer();
+        }
+        self.reported.noticed(client.noticed);
+    }
+
+    /// How much may be said: as little as the rule wants that wants least.
+    pub(crate) fn exposure(&self, matched: &Matched) -> Exposure {
+        let exposures = self.rules.applying(matched).map(|(_, rule)| rule.asks.exposure);
+        exposures.map(|exposure| exposure.unwrap_or(self.exposure)).min().unwrap_or(self.exposure)
+    }
+
+    /// Where the client can read on: what the first rule says that says anything.
+    pub(crate) fn documentation_url(&self, matched: &Matched) -> Option<&str> {
+        let mut rules = self.rules.applying(matched);
+        let url = rules.find_map(|(_, rule)| rule.asks.documentation_url.as_deref());
+        url.or(self.documentation_url.as_deref())
+    }
 }
 
 impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {

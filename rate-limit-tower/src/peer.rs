@@ -10,7 +10,7 @@ use http::Extensions;
 /// The address of the client's end of the connection, as a request extension.
 ///
 /// Servers other than `axum::serve` insert it into each request before the layer sees it. Where
-/// both are present, it takes precedence over axum's `ConnectInfo`.
+/// both are present, it takes precedence over what axum or tonic record.
 ///
 /// # Example: telling the layer who is connected
 ///
@@ -30,7 +30,7 @@ pub struct PeerAddress(pub SocketAddr);
 pub(crate) fn address(extensions: &Extensions) -> Option<IpAddr> {
     let peer = match extensions.get::<PeerAddress>() {
         Some(&PeerAddress(peer)) => Some(peer),
-        None => recorded_by_axum(extensions),
+        None => recorded_by_axum(extensions).or_else(|| recorded_by_tonic(extensions)),
     };
     peer.map(|peer| peer.ip())
 }
@@ -46,5 +46,15 @@ fn recorded_by_axum(extensions: &Extensions) -> Option<SocketAddr> {
 
 #[cfg(not(feature = "axum"))]
 const fn recorded_by_axum(_: &Extensions) -> Option<SocketAddr> {
+    None
+}
+
+#[cfg(feature = "tonic")]
+fn recorded_by_tonic(extensions: &Extensions) -> Option<SocketAddr> {
+    extensions.get::<::tonic::transport::server::TcpConnectInfo>()?.remote_addr()
+}
+
+#[cfg(not(feature = "tonic"))]
+const fn recorded_by_tonic(_: &Extensions) -> Option<SocketAddr> {
     None
 }

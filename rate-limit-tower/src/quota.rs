@@ -31,6 +31,61 @@ impl Quota {
     }
 }
 
+/// What the times that a client is told are measured from, and stretched by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Told {
+    /// The time of day of the decision.
+    pub(crate) at: Timestamp,
+    /// By how many thousandths waits are made longer, so that not everybody comes back at once.
+    pub(crate) stretch_permille: u64,
+}
+
+impl Told {
+    /// Whole seconds after which a request that was turned away fits, at least 1. `None` if it
+    /// never does.
+    pub(crate) fn retry_after_seconds(self, wait: Wait) -> Option<u64> {
+        let nanos = match wait {
+            Wait::Now => 0,
+            Wait::After(nanos) => nanos,
+            Wait::Never => return None,
+        };
+        let extra = u128::from(nanos) * u128::from(self.stretch_permille) / 1_000;
+        let extra = u64::try_from(extra).unwrap_or(u64::MAX);
+        Some(ceil_seconds(nanos.saturating_add(extra)).max(1))
+    }
+
+    /// Whole seconds until more can be taken: the parameter `t` of the field `RateLimit`. `None`
+    /// if that never helps because the request asks for more than the capacity.
+    pub(crate) fn seconds_until_more(self, one: &PolicyOutcome) -> Option<u64> {
+        if one.outcome().is_violated() {
+            return self.retry_after_seconds(one.outcome().wait);
+        }
+        Some(seconds_until_more(one))
+    }
+
+    /// Whole seconds until the reset is over.
+    ///
+    /// Whoever was turned away and waits for it has waited at least `Retry-After`.
+    pub(crate) fn reset_in_seconds(self, one: &PolicyOutcome) -> u64 {
+        let outcome = one.outcome();
+        match self.retry_after_seconds(outcome.wait) {
+            Some(seconds) if outcome.is_violated() => seconds,
+            _ => ceil_seconds(outcome.reset_nanos),
+        }
+    }
+
+    /// The second since the Unix epoch at which the reset is over.
+    pub(crate) fn reset_at_seconds(self, one: &PolicyOutcome) -> u64 {
+        let outcome = one.outcome();
+        match self.retry_after_seconds(outcome.wait) {
+            Some(seconds) if outcome.is_violated() => {
+                ceil_seconds(self.at.as_nanos()).saturating_add(seconds)
+            }
+            _ => ceil_seconds(self.at.plus_nanos(outcome.reset_nanos).as_nanos()),
+        }
+    }
+}
+
 /// Units that a client can still take. Who is banned can take none, whatever is in the bucket.
 pub(crate) fn available(one: &PolicyOutcome) -> u64 {
     match one.outcome().verdict {
@@ -39,12 +94,8 @@ pub(crate) fn available(one: &PolicyOutcome) -> u64 {
     }
 }
 
-/// Whole seconds until more can be taken: the parameter `t` of the field `RateLimit`. `None` if
-/// that never helps because the request asks for more than the capacity.
-pub(crate) fn seconds_until_more(one: &PolicyOutcome) -> Option<u64> {
-    if one.outcome().is_violated() {
-        return retry_after_seconds(one.outcome().wait);
-    }
+/// Whole seconds until a client that was not turned away can take more.
+fn seconds_until_more(one: &PolicyOutcome) -> u64 {
     let (available, reset_nanos) = (one.outcome().remaining, one.outcome().reset_nanos);
     let quota = Quota::of(one.policy());
     // A client that spreads what it has over this time runs at the policy's rate.
@@ -53,7 +104,7 @@ pub(crate) fn seconds_until_more(one: &PolicyOutcome) -> Option<u64> {
         let seconds = numerator.div_ceil(u128::from(quota.units.max(1)));
         u64::try_from(seconds).unwrap_or(u64::MAX).clamp(1, quota.seconds)
     };
-    Some(match one.policy().algorithm() {
+    match one.policy().algorithm() {
         Algorithm::TokenBucket(_) | Algorithm::SlidingLog(_) | Algorithm::SlidingWindow(_)
             if available > 0 =>
         {
@@ -69,30 +120,6 @@ pub(crate) fn seconds_until_more(one: &PolicyOutcome) -> Option<u64> {
         // which is later than when the first unit does; how much earlier that is, only the state in
         // the store could tell.
         _ => ceil_seconds(reset_nanos),
-    })
-}
-
-/// Whole seconds after which a request that was turned away fits, at least 1. `None` if it never
-/// does.
-pub(crate) fn retry_after_seconds(wait: Wait) -> Option<u64> {
-    match wait {
-        Wait::Now => Some(1),
-        Wait::After(nanos) => Some(ceil_seconds(nanos).max(1)),
-        Wait::Never => None,
-    }
-}
-
-/// The second since the Unix epoch at which the reset is over, for a request that was decided at
-/// `now`.
-///
-/// Whoever was turned away and waits for it has waited at least `Retry-After`.
-pub(crate) fn reset_at_seconds(one: &PolicyOutcome, now: Timestamp) -> u64 {
-    let outcome = one.outcome();
-    match retry_after_seconds(outcome.wait) {
-        Some(seconds) if outcome.is_violated() => {
-            ceil_seconds(now.as_nanos()).saturating_add(seconds)
-        }
-        _ => ceil_seconds(now.plus_nanos(outcome.reset_nanos).as_nanos()),
     }
 }
 

@@ -1,196 +1,131 @@
-//! The responses of requests that do not reach the inner service: problem documents (RFC 9457).
+//! The responses of requests that do not reach the inner service.
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::HeaderValue;
-use http::{Response, StatusCode};
-use rate_limit_core::{Decision, PolicyOutcome, Timestamp, Verdict, Wait};
-use serde::Serialize;
+use http::{HeaderValue, Response, StatusCode};
+use rate_limit_core::{Decision, Verdict};
 
-use crate::{headers, quota};
+use crate::exposure::Exposure;
+use crate::quota::Told;
 
-const ABNORMAL_USAGE: &str =
-    "https://iana.org/assignments/http-problem-types#abnormal-usage-detected";
-const QUOTA_EXCEEDED: &str = "https://iana.org/assignments/http-problem-types#quota-exceeded";
-const REDUCED_CAPACITY: &str =
-    "https://iana.org/assignments/http-problem-types#temporary-reduced-capacity";
+mod grpc;
+mod problem;
+mod protobuf;
+mod wording;
 
-/// What stands in the body.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'static str,
-    title: &'static str,
-    status: u16,
-    detail: String,
-    #[serde(rename = "violated-policies", skip_serializing_if = "Vec::is_empty")]
-    violated_policies: Vec<&'a str>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    limits_exceeded: Vec<ExceededLimit<'a>>,
-    #[serde(rename = "retry_after", skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
+pub(crate) use problem::IANA;
+
+/// Why a request does not reach the inner service, for those who write their own
+/// [responses](crate::RateLimitLayerBuilder::reject_with).
+pub struct Rejection<'a> {
+    pub(crate) reason: RejectionReason,
+    pub(crate) decision: Option<&'a Decision>,
+    pub(crate) exposure: Exposure,
+    pub(crate) told: Told,
+    pub(crate) documentation_url: Option<&'a str>,
+    pub(crate) problem_type_base: &'a str,
 }
 
-/// One violated policy.
-#[derive(Serialize)]
-struct ExceededLimit<'a> {
-    policy: &'a str,
-    limit: u64,
-    window_seconds: Seconds,
-    remaining: u64,
-    #[serde(rename = "retry_after", skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
+/// The kinds of [`Rejection`].
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum RejectionReason {
+    /// A client is banned because it exceeded its limits again and again (429).
+    AbnormalUsage,
+    /// The client is on a list of the blocked (403).
+    Block,
+    /// Who asks is not known, and the rule demands that it is (400).
+    MissingIdentity,
+    /// A limit is reached (429).
+    QuotaExceeded,
+    /// The store does not answer, and the policies do not let the request pass without it (503).
+    ReducedCapacity,
 }
 
-/// A length in seconds, with a fraction only where there is one.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Seconds {
-    Whole(u64),
-    Fraction(f64),
+impl RejectionReason {
+    /// The status of the response.
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::AbnormalUsage | Self::QuotaExceeded => StatusCode::TOO_MANY_REQUESTS,
+            Self::Block => StatusCode::FORBIDDEN,
+            Self::MissingIdentity => StatusCode::BAD_REQUEST,
+            Self::ReducedCapacity => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// Why this decision does not let the request pass.
+    pub(crate) fn of(decision: &Decision) -> Self {
+        match decision.verdict() {
+            Verdict::Block => Self::Block,
+            Verdict::Unavailable => Self::ReducedCapacity,
+            Verdict::Allow | Verdict::Deny | Verdict::Exempt if decision.is_ban() => {
+                Self::AbnormalUsage
+            }
+            Verdict::Allow | Verdict::Deny | Verdict::Exempt => Self::QuotaExceeded,
+        }
+    }
+
+    /// Whether the limits are to blame, so that the client is told about them.
+    pub(crate) const fn is_denial(self) -> bool {
+        matches!(self, Self::AbnormalUsage | Self::QuotaExceeded)
+    }
 }
 
-/// The response to a request that was decided at `now` and does not pass. `policies` as in
-/// [`headers::write_limits`].
-pub(crate) fn response(
-    decision: &Decision,
-    now: Timestamp,
-    policies: Option<&HeaderValue>,
-) -> Response<Bytes> {
-    match decision.verdict() {
-        Verdict::Block => blocked(),
-        Verdict::Unavailable => unavailable(decision),
-        Verdict::Allow | Verdict::Deny | Verdict::Exempt => {
-            let mut response = denied(decision);
-            headers::write_limits(response.headers_mut(), decision, now, policies);
-            response
+impl Rejection<'_> {
+    /// Why.
+    pub const fn reason(&self) -> RejectionReason {
+        self.reason
+    }
+
+    /// The decision; `None` if there is none because nobody knows who asks.
+    pub const fn decision(&self) -> Option<&Decision> {
+        self.decision
+    }
+
+    /// How long the client has to wait, in whole seconds; `None` if waiting does not help.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after_seconds().map(Duration::from_secs)
+    }
+
+    /// Where the client can read about the limit.
+    pub const fn documentation_url(&self) -> Option<&str> {
+        self.documentation_url
+    }
+
+    /// How much the client may be told.
+    pub const fn exposure(&self) -> Exposure {
+        self.exposure
+    }
+
+    /// The problem document (RFC 9457) that is sent if nobody writes another response.
+    pub fn to_response(&self) -> Response<Bytes> {
+        problem::response(self)
+    }
+
+    /// The response to a gRPC request.
+    pub(crate) fn to_grpc_response(&self, content_type: HeaderValue) -> Response<Bytes> {
+        grpc::response(self, content_type)
+    }
+
+    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
+        let wait = self.decision?.wait();
+        match self.reason {
+            RejectionReason::AbnormalUsage | RejectionReason::QuotaExceeded => {
+                self.told.retry_after_seconds(wait)
+            }
+            // The store may be back in a moment, also for a request that could never pass without.
+            RejectionReason::ReducedCapacity => {
+                Some(self.told.retry_after_seconds(wait).unwrap_or(1))
+            }
+            RejectionReason::Block | RejectionReason::MissingIdentity => None,
         }
     }
 }
 
-fn denied(decision: &Decision) -> Response<Bytes> {
-    let retry_after_seconds = quota::retry_after_seconds(decision.wait());
-    let (r#type, title) = if decision.is_ban() {
-        (ABNORMAL_USAGE, "Abnormal Usage Detected")
-    } else {
-        (QUOTA_EXCEEDED, "Quota Exceeded")
-    };
-    respond(StatusCode::TOO_MANY_REQUESTS, |status| Problem {
-        r#type,
-        title,
-        status,
-        detail: explain(decision, retry_after_seconds),
-        violated_policies: decision.violated().map(name).collect(),
-        limits_exceeded: decision.violated().map(exceeded_limit).collect(),
-        retry_after_seconds,
-    })
-}
-
-/// The store does not answer and the policies do not let the request pass without it. The client
-/// did nothing wrong and learns nothing about its limits.
-fn unavailable(decision: &Decision) -> Response<Bytes> {
-    // The store may be back in a moment, also for a request that could never pass without it.
-    let seconds = quota::retry_after_seconds(decision.wait()).unwrap_or(1);
-    respond(StatusCode::SERVICE_UNAVAILABLE, |status| Problem {
-        r#type: REDUCED_CAPACITY,
-        title: "Temporary Reduced Capacity",
-        status,
-        detail: format!(
-            "Whether this request may pass cannot be decided at the moment. {}",
-            try_again(seconds)
-        ),
-        violated_policies: decision.violated().map(name).collect(),
-        limits_exceeded: Vec::new(),
-        retry_after_seconds: Some(seconds),
-    })
-}
-
-fn blocked() -> Response<Bytes> {
-    respond(StatusCode::FORBIDDEN, |status| Problem {
-        r#type: "about:blank",
-        title: "Forbidden",
-        status,
-        detail: "This client is not allowed to use the service.".to_owned(),
-        violated_policies: Vec::new(),
-        limits_exceeded: Vec::new(),
-        retry_after_seconds: None,
-    })
-}
-
-fn respond<'a>(status: StatusCode, problem: impl FnOnce(u16) -> Problem<'a>) -> Response<Bytes> {
-    let problem = problem(status.as_u16());
-    // Numbers and strings always serialize; an empty body would still be a valid rejection.
-    let body = serde_json::to_vec(&problem).unwrap_or_default();
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    headers::write_problem(response.headers_mut());
-    if let Some(seconds) = problem.retry_after_seconds {
-        headers::write_retry_after(response.headers_mut(), seconds);
-    }
-    response
-}
-
-fn name(one: &PolicyOutcome) -> &str {
-    one.policy().name().as_str()
-}
-
-fn exceeded_limit(one: &PolicyOutcome) -> ExceededLimit<'_> {
-    ExceededLimit {
-        policy: name(one),
-        limit: one.policy().limit(),
-        window_seconds: Seconds::from(one.policy().window()),
-        remaining: quota::available(one),
-        retry_after_seconds: quota::retry_after_seconds(one.outcome().wait),
-    }
-}
-
-/// Says in a sentence or two what happened and what to do.
-fn explain(decision: &Decision, retry_after_seconds: Option<u64>) -> String {
-    let names = quoted(decision.violated().map(name));
-    let Some(seconds) = retry_after_seconds else {
-        let never = decision.violated().find(|one| one.outcome().wait == Wait::Never);
-        let (units, most) = never.map_or((0, 0), |one| (one.units(), one.policy().capacity()));
-        let names = quoted(never.into_iter().map(name));
-        return format!(
-            "This request costs {}, and the policy {names} never admits more than {most} at \
-             once. Trying again does not help.",
-            counted(units, "unit")
-        );
-    };
-    let several = decision.violated().nth(1).is_some();
-    let limits = if several { "limits of the policies" } else { "limit of the policy" };
-    let reached = match (decision.is_ban(), several) {
-        (false, false) => "is reached",
-        (false, true) => "are reached",
-        (true, false) => "was exceeded again and again",
-        (true, true) => "were exceeded again and again",
-    };
-    format!("The {limits} {names} {reached}. {}", try_again(seconds))
-}
-
-/// Names in quotation marks, as one reads them out.
-fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
-    match names.split_last() {
-        Some((last, rest @ [_, ..])) => format!("{} and {last}", rest.join(", ")),
-        _ => names.concat(),
-    }
-}
-
-fn try_again(seconds: u64) -> String {
-    format!("Try again in {}.", counted(seconds, "second"))
-}
-
-fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
-impl From<Duration> for Seconds {
-    fn from(duration: Duration) -> Self {
-        match duration.subsec_nanos() {
-            0 => Self::Whole(duration.as_secs()),
-            _ => Self::Fraction(duration.as_secs_f64()),
-        }
+impl fmt::Debug for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejection").field("reason", &self.reason).finish_non_exhaustive()
     }
 }

@@ -1,61 +1,230 @@
-//! Which policies apply to a request, and whose buckets are charged.
+//! Which rules apply to a request, whose buckets they charge, and how much.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use rate_limit_core::{Charge, Charges, ClientIdentity, IpPrefixes, RateLimitPolicy};
+use http::Method;
+use http::header::ACCESS_CONTROL_REQUEST_METHOD;
+use rate_limit_core::{Access, Charge, Charges, ClientIdentity, IpPrefixes, RateLimitPolicy};
+use smallvec::SmallVec;
 
-/// Whose bucket a policy charges.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Key {
-    /// Everybody's together.
-    Global,
-    /// That of the client's address.
-    Ip,
-}
+use crate::headers::PolicyList;
+use crate::key::{IdentityLookup, Key};
+use crate::request_view::{RequestHead, RequestView};
+use crate::rule::{Asks, Cost, MissingIdentity, Preflight, RequestPredicate};
+use crate::telemetry::Trail;
 
-impl fmt::Display for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Global => "global",
-            Self::Ip => "per IP",
-        })
-    }
-}
+mod build;
+mod group;
+mod pattern;
 
-/// One policy and whose bucket it charges.
-#[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) key: Key,
-    pub(crate) policy: Arc<RateLimitPolicy>,
-}
+pub(crate) use build::build;
+use group::Group;
 
 /// The rules of a layer.
-#[derive(Debug)]
 pub(crate) struct Rules {
-    pub(crate) rules: Box<[Rule]>,
-    pub(crate) ip_prefixes: IpPrefixes,
+    rules: Box<[ReadyRule]>,
+    groups: Box<[Group]>,
+    ip_prefixes: IpPrefixes,
+    exempts: Box<[Box<RequestPredicate>]>,
+    blocks: Box<[Box<RequestPredicate>]>,
+    /// What all groups say together, where each has but one rule.
+    together: Option<PolicyList>,
+}
+
+/// A rule that is ready for requests.
+pub(crate) struct ReadyRule {
+    pub(crate) name: Arc<str>,
+    pub(crate) asks: Asks,
+    key: Key,
+    pub(crate) policies: Box<[Arc<RateLimitPolicy>]>,
+    lookups: Box<[Arc<dyn IdentityLookup>]>,
+    /// The policies never change, so the field that lists them is rendered once.
+    list: Option<PolicyList>,
+}
+
+/// The rules that apply to one request, at most one of each group, by their places.
+pub(crate) type Matched = SmallVec<[usize; 4]>;
+
+/// What was found out for each rule that applies, in their order; for each of its look-ups, in
+/// theirs. Nothing where there are no look-ups.
+pub(crate) type Found = Vec<Vec<Option<ClientIdentity>>>;
+
+/// What a request is to be charged, if it is to be charged at all.
+pub(crate) struct Plan {
+    pub(crate) access: Access,
+    pub(crate) charges: Charges,
+    /// What may have to be given back at the response.
+    pub(crate) provisional: Vec<Provisional>,
+    /// Which rule has charged what.
+    pub(crate) trail: Trail,
+    /// Whether a key is absent of which a rule demands that it is not.
+    pub(crate) lacks_identity: bool,
+}
+
+/// A charge that stands only if the response is one that counts.
+pub(crate) struct Provisional {
+    pub(crate) rule: usize,
+    pub(crate) identity: ClientIdentity,
+    pub(crate) policy: Arc<RateLimitPolicy>,
+    pub(crate) units: u64,
 }
 
 impl Rules {
-    /// What a request from `peer` is charged. Everybody without an address shares one bucket.
-    pub(crate) fn charges(&self, peer: Option<IpAddr>) -> Charges {
-        let owner = |key| match (key, peer) {
-            (Key::Global, _) => ClientIdentity::GLOBAL,
-            (Key::Ip, Some(peer)) => ClientIdentity::ip_within(peer, self.ip_prefixes),
-            (Key::Ip, None) => ClientIdentity::ANONYMOUS,
-        };
-        self.rules.iter().map(|rule| Charge::new(owner(rule.key), rule.policy.clone(), 1)).collect()
+    /// The rules that apply to a request.
+    pub(crate) fn matching(&self, request: &RequestView<'_>) -> Matched {
+        self.groups.iter().filter_map(|group| group.matching(request)).collect()
     }
 
-    /// The policies of all rules.
+    /// The rule at a place.
+    pub(crate) fn get(&self, place: usize) -> Option<&ReadyRule> {
+        self.rules.get(place)
+    }
+
+    /// Whether somebody else has to be asked who is asking.
+    pub(crate) fn need_lookups(&self, matched: &Matched) -> bool {
+        self.applying(matched).any(|(_, rule)| !rule.lookups.is_empty())
+    }
+
+    /// Asks them, one after the other.
+    pub(crate) async fn look_up(&self, matched: &Matched, head: &RequestHead) -> Found {
+        let mut found = Vec::with_capacity(matched.len());
+        for (_, rule) in self.applying(matched) {
+            let mut answers = Vec::with_capacity(rule.lookups.len());
+            let is_skipped = rule.asks.skips(&head.view());
+            for lookup in rule.lookups.iter().filter(|_| !is_skipped) {
+                // Whatever went wrong, nobody knows who is asking.
+                answers.push(lookup.identify(head.clone()).await.ok().flatten());
+            }
+            found.push(answers);
+        }
+        found
+    }
+
+    /// What a request is to be charged under the rules that apply.
+    pub(crate) fn plan(&self, matched: &Matched, request: &RequestView<'_>, found: &Found) -> Plan {
+        let mut plan = Plan {
+            access: self.access(request),
+            charges: Charges::new(),
+            provisional: Vec::new(),
+            trail: Trail::default(),
+            lacks_identity: false,
+        };
+        if plan.access == Access::Exempt {
+            return plan;
+        }
+        let nothing = Vec::new();
+        for (index, (place, rule)) in self.applying(matched).enumerate() {
+            let found = found.get(index).unwrap_or(&nothing);
+            rule.charge(place, request, self.ip_prefixes, found, &mut plan);
+        }
+        plan
+    }
+
+    /// The policies of all rules, as far as they are known before any request.
     pub(crate) fn policies(&self) -> impl Iterator<Item = &RateLimitPolicy> {
-        self.rules.iter().map(|rule| &*rule.policy)
+        self.rules.iter().flat_map(|rule| &rule.policies).map(|policy| &**policy)
+    }
+
+    /// The list of policies that was rendered beforehand for requests under these rules.
+    pub(crate) fn list(&self, matched: &Matched) -> Option<&PolicyList> {
+        match matched.as_slice() {
+            [place] => self.get(*place)?.list.as_ref(),
+            _ => self.together.as_ref(),
+        }
     }
 
     /// Whether any bucket belongs to an address.
-    pub(crate) fn charge_addresses(&self) -> bool {
-        self.rules.iter().any(|rule| rule.key == Key::Ip)
+    pub(crate) fn need_addresses(&self) -> bool {
+        self.rules.iter().any(|rule| rule.key.needs_address())
+    }
+
+    pub(crate) fn applying(&self, matched: &Matched) -> impl Iterator<Item = (usize, &ReadyRule)> {
+        matched.iter().filter_map(|place| Some((*place, self.get(*place)?)))
+    }
+
+    pub(crate) fn access(&self, request: &RequestView<'_>) -> Access {
+        if any(&self.exempts, request) {
+            Access::Exempt
+        } else if any(&self.blocks, request) {
+            Access::Block
+        } else {
+            Access::Limit
+        }
+    }
+}
+
+impl ReadyRule {
+    fn charge(
+        &self,
+        place: usize,
+        request: &RequestView<'_>,
+        prefixes: IpPrefixes,
+        found: &[Option<ClientIdentity>],
+        plan: &mut Plan,
+    ) {
+        if self.asks.skips(request) {
+            return;
+        }
+        if any(&self.asks.blocks, request) {
+            plan.access = Access::Block;
+            return;
+        }
+        let identity = match self.key.identify(request, prefixes, &mut found.iter().cloned()) {
+            Some(identity) => identity,
+            None => match self.asks.missing_identity {
+                MissingIdentity::ShareAnonymous => ClientIdentity::ANONYMOUS,
+                MissingIdentity::Reject => return plan.lacks_identity = true,
+                MissingIdentity::Skip => return,
+            },
+        };
+        let units = match &self.asks.cost {
+            Cost::Units(units) => *units,
+            Cost::From(cost) => cost(request),
+        };
+        match self.asks.policies.as_ref().and_then(|choose| choose(request)) {
+            Some(chosen) => self.charge_each(place, identity, chosen.iter(), units, plan),
+            None => self.charge_each(place, identity, self.policies.iter(), units, plan),
+        }
+    }
+
+    fn charge_each<'a>(
+        &self,
+        rule: usize,
+        identity: ClientIdentity,
+        policies: impl Iterator<Item = &'a Arc<RateLimitPolicy>>,
+        units: u64,
+        plan: &mut Plan,
+    ) {
+        for policy in policies {
+            if self.asks.counts.is_some() {
+                let (identity, policy) = (identity.clone(), policy.clone());
+                plan.provisional.push(Provisional { rule, identity, policy, units });
+            }
+            plan.charges.push(Charge::new(identity.clone(), policy.clone(), units));
+            plan.trail.charged(rule, &plan.charges);
+        }
+    }
+}
+
+impl Asks {
+    /// Whether the rule does not apply to a request that it matches.
+    fn skips(&self, request: &RequestView<'_>) -> bool {
+        (self.preflight == Preflight::Skip && is_preflight(request)) || any(&self.exempts, request)
+    }
+}
+
+fn any(predicates: &[Box<RequestPredicate>], request: &RequestView<'_>) -> bool {
+    predicates.iter().any(|is| is(request))
+}
+
+fn is_preflight(request: &RequestView<'_>) -> bool {
+    request.method() == Method::OPTIONS
+        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.rules.iter().map(|rule| (&rule.name, &rule.policies))).finish()
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
-use rate_limit_core::{Decide, RateLimitRepository};
+use rate_limit_core::RateLimitRepository;
 use tower_service::Service;
 
+use crate::asking::{Asked, Subject};
 use crate::body::RateLimitBody;
 use crate::future::ResponseFuture;
 use crate::layer::Shared;
 use crate::peer;
+use crate::request_view::RequestView;
 
 /// A service that asks the rate limits before it calls the inner service. Made by
 /// [`RateLimitLayer`](crate::RateLimitLayer).
@@ -51,23 +53,31 @@ where
 
         // Who asks?
         let peer = peer::address(request.extensions());
-        if peer.is_none() && shared.needs_peer {
-            shared.missing_peer.report();
+        let client = shared.client_address.resolve(peer, request.headers());
+        if shared.needs_address {
+            shared.report(client);
         }
+        let view = RequestView::of(&request, client.address);
 
-        // What is charged?
-        let charges = shared.rules.charges(peer);
+        // Which rules apply?
+        let matched = shared.rules.matching(&view);
 
-        // Does it pass? If that is known at once, the service that is ready is called right here.
-        // Otherwise it waits in the future, and a clone, which is not ready, takes its place.
-        match shared.enforce.decide(peer, charges) {
-            Decide::Ready(enforced) => {
-                ResponseFuture::decided(enforced, &mut self.inner, request, shared.clone())
+        // What do they charge, and does it pass?
+        let asked = shared.ask(&matched, &view);
+
+        // If that is known at once, the service that is ready is called right here. Otherwise it
+        // waits in the future, and a clone, which is not ready, takes its place.
+        let subject = Subject { client_address: client.address, matched };
+        match asked {
+            Asked::Answered(answered) => {
+                let shared = shared.clone();
+                ResponseFuture::answered(answered, subject, &mut self.inner, request, shared)
             }
-            Decide::Pending(decision) => {
+            Asked::Waiting(waiting) => {
+                let shared = shared.clone();
                 let not_ready = self.inner.clone();
                 let ready = std::mem::replace(&mut self.inner, not_ready);
-                ResponseFuture::deciding(decision, ready, request, shared.clone())
+                ResponseFuture::waiting(waiting, subject, ready, request, shared)
             }
         }
     }

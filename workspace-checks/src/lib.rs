@@ -30,6 +30,61 @@ pub struct Readme;
 #[doc = include_str!("../../docs/RL001.md")]
 pub struct Rl001;
 
+/// The code blocks of the page about the diagnosis RL002.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL002.md")]
+pub struct Rl002;
+
+/// The code blocks of the page about the diagnosis RL003.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL003.md")]
+pub struct Rl003;
+
+/// The code blocks of the page about the diagnosis RL004.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL004.md")]
+pub struct Rl004;
+
+/// The code blocks of the page about the diagnosis RL005.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL005.md")]
+pub struct Rl005;
+
+/// The code blocks of the page about the diagnosis RL006.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL006.md")]
+pub struct Rl006;
+
+/// The code blocks of the page about the diagnosis RL007.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL007.md")]
+pub struct Rl007;
+
+/// The code blocks of the page about the diagnosis RL008.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/RL008.md")]
+pub struct Rl008;
+
+/// The code blocks of the guide on the client's address.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/client-address.md")]
+pub struct ClientAddressGuide;
+
+/// The code blocks of the index of guides.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/README.md")]
+pub struct GuideIndex;
+
+/// The code blocks of the guide on the order of layers.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/layer-order.md")]
+pub struct LayerOrder;
+
+/// The code blocks of the guide for users of tower_governor.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/moving-from-tower-governor.md")]
+pub struct MovingFromTowerGovernor;
+
 /// The code blocks of the guide on testing.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing-with-the-manual-clock.md")]

@@ -270,6 +270,53 @@ fn fields_of_the_inner_service_are_overwritten_but_not_its_retry_after() {
 }
 
 #[test]
+fn of_nested_layers_speaks_the_one_that_is_closer_to_exhaustion() {
+    let clock = ManualClock::new();
+    let inner = limit(&clock).per_ip(RateLimitPolicy::per_minute(2).named("inner"));
+    let outer = limit(&clock).per_ip(RateLimitPolicy::per_hour(4).named("outer").fixed_window());
+    let nested = inner.build().unwrap().layer(Probe::default());
+    let mut service = outer.build().unwrap().layer(nested);
+    let mut answer = |expected_status| -> HeaderMap {
+        let response: Response<RateLimitBody<RateLimitBody<Full<Bytes>>>> =
+            call_now(&mut service, request()).unwrap();
+        assert_eq!(response.status(), expected_status);
+        let decision = response.extensions().get::<Arc<Decision>>().unwrap();
+        let closest = decision.closest().unwrap().policy().name().to_string();
+        assert!(field(response.headers(), "ratelimit").contains(&closest), "both tell the same");
+        response.headers().clone()
+    };
+    // Half of the inner one's units are left, three quarters of the outer one's.
+    let fields = answer(200);
+    assert_eq!(field(&fields, "ratelimit"), r#""inner";r=1;t=30"#);
+    assert_eq!(field(&fields, "ratelimit-policy"), r#""inner";q=2;w=60"#);
+    assert_eq!(field(&fields, "x-ratelimit-limit"), "2");
+    answer(200);
+    // The inner one denies; the outer one still has a unit left.
+    let fields = answer(429);
+    assert_eq!(field(&fields, "ratelimit"), r#""inner";r=0;t=30"#);
+    clock.advance(Duration::from_secs(60));
+    let fields = answer(200);
+    assert_eq!(field(&fields, "ratelimit"), r#""outer";r=0;t=3540"#);
+    assert_eq!(field(&fields, "x-ratelimit-limit"), "4");
+    let fields = answer(429);
+    assert_eq!(field(&fields, "ratelimit"), r#""outer";r=0;t=3540"#);
+}
+
+#[test]
+fn a_nested_layer_that_keeps_its_limits_to_itself_leaves_the_word_to_the_outer_one() {
+    let clock = ManualClock::new();
+    let inner = limit(&clock)
+        .per_ip(RateLimitPolicy::per_minute(2).named("secret"))
+        .exposure(rate_limit_tower::Exposure::None);
+    let outer = limit(&clock).per_ip(RateLimitPolicy::per_minute(9).named("open"));
+    let nested = inner.build().unwrap().layer(Probe::default());
+    let mut service = outer.build().unwrap().layer(nested);
+    let response: Response<RateLimitBody<RateLimitBody<Full<Bytes>>>> =
+        call_now(&mut service, request()).unwrap();
+    assert_eq!(field(response.headers(), "ratelimit"), r#""open";r=8;t=54"#);
+}
+
+#[test]
 fn the_fields_of_a_nested_layer_that_rejected_stay() {
     let clock = ManualClock::new();
     let inner = limit(&clock).per_ip(RateLimitPolicy::per_minute(1).named("strict"));
@@ -282,7 +329,7 @@ fn the_fields_of_a_nested_layer_that_rejected_stay() {
         (response.status().as_u16(), response.headers().clone())
     };
     let (status, fields) = answer();
-    assert_eq!((status, field(&fields, "ratelimit")), (200, r#""loose";r=8;t=54"#));
+    assert_eq!((status, field(&fields, "ratelimit")), (200, r#""strict";r=0;t=60"#));
     let (status, fields) = answer();
     assert_eq!((status, field(&fields, "ratelimit")), (429, r#""strict";r=0;t=60"#));
     assert_eq!(field(&fields, "x-ratelimit-remaining"), "0");

@@ -7,12 +7,34 @@
 
 /// What `build` refuses, and how it says so.
 mod building;
+/// What `build` refuses of rules.
+mod building_rules;
 /// Which services and bodies the layer fits around.
 mod composition;
+/// What requests cost, and under whose policies.
+mod costs;
+/// What requests have cost once the response is known.
+mod counting;
+/// What is said aloud about how a program is put together.
+#[cfg(feature = "tracing")]
+mod diagnoses;
+/// gRPC clients.
+mod grpc;
 /// The fields of responses, algorithm by algorithm.
 mod headers;
 /// Who asks.
 mod identity;
+/// Whose bucket.
+mod keys;
+/// A program that listens to log lines.
+#[cfg(feature = "tracing")]
+mod listener;
+/// What is logged, and what is not.
+#[cfg(feature = "tracing")]
+mod log_lines;
+/// What is counted.
+#[cfg(feature = "metrics")]
+mod metrics;
 /// The store does not answer.
 mod outage;
 /// The store answers later.
@@ -21,8 +43,14 @@ mod pending;
 mod readiness;
 /// The responses of requests that do not pass.
 mod rejection;
+/// Which rule applies.
+mod routes;
+/// What is told, and how much of it.
+mod selection;
 /// One layer, one state.
 mod sharing;
+/// Many streams on one connection.
+mod streams;
 /// Probe services, stores and parsers of the other modules.
 mod support;
 /// What clients are told is true, over many states.

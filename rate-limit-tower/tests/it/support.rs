@@ -44,6 +44,34 @@ pub(crate) fn request() -> Request<()> {
     request_from("192.0.2.1")
 }
 
+/// A request for `path` from the address that tests use when they need only one.
+pub(crate) fn get(path: &str) -> Request<()> {
+    send("GET", path)
+}
+
+/// A request with `method`.
+pub(crate) fn send(method: &str, path: &str) -> Request<()> {
+    let mut request = request();
+    *request.method_mut() = method.parse().unwrap();
+    *request.uri_mut() = path.parse().unwrap();
+    request
+}
+
+/// The statuses of the answers to these requests.
+pub(crate) fn statuses_of<S>(
+    service: &mut S,
+    requests: impl IntoIterator<Item = Request<()>>,
+) -> Vec<u16>
+where
+    S: Service<Request<()>, Response = Answered>,
+    S::Error: Debug,
+{
+    requests
+        .into_iter()
+        .map(|request| call_now(service, request).unwrap().status().as_u16())
+        .collect()
+}
+
 /// Whether `service` is ready for a request now.
 pub(crate) fn is_ready<S: Service<Request<()>>>(service: &mut S) -> bool {
     let cx = &mut Context::from_waker(Waker::noop());

@@ -1,0 +1,71 @@
+//! From what was asked of a layer to the layer.
+
+use rate_limit_core::{EnforceRateLimitBuilder, FailureMode, RateLimitPolicy, RateLimitRepository};
+
+use super::RateLimitLayerBuilder;
+use crate::diagnosis::{self, Reported};
+use crate::double_counting::Marking;
+use crate::error::LayerError;
+use crate::layer::{RateLimitLayer, Shared};
+use crate::rejection::IANA;
+use crate::rules;
+use crate::store_health::StoreHealth;
+use crate::telemetry::Telemetry;
+
+impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
+    /// Checks everything and builds the layer.
+    ///
+    /// # Errors
+    ///
+    /// A [`LayerError`] that names what cannot work and what was expected.
+    ///
+    /// # Example: the first mistake is reported, with its value
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
+    ///
+    /// let mistake = RateLimitLayer::in_memory().per_ip(RateLimitPolicy::per_minute(0)).build();
+    /// assert_eq!(
+    ///     mistake.unwrap_err().to_string(),
+    ///     "policy `default`: limit 0 is out of range; expected 1 to 4294967295",
+    /// );
+    /// # }
+    /// ```
+    pub fn build(self) -> Result<RateLimitLayer<R>, LayerError> {
+        if let Some(jitter) = &self.responses.jitter {
+            jitter.check()?;
+        }
+        let rules = rules::build(self.rules, self.ip_prefixes, self.exempts, self.blocks)?;
+        let enforce = rules.policies().fold(self.enforce, EnforceRateLimitBuilder::policy);
+        let responses = self.responses;
+        let shared = Shared {
+            enforce: enforce.build()?,
+            needs_address: rules.need_addresses() || self.has_access_lists,
+            client_address: self.client_address,
+            reported: Reported::default(),
+            marking: Marking::default(),
+            store_health: StoreHealth::default(),
+            telemetry: Telemetry::new(&rules),
+            time_of_day: self.time_of_day,
+            header_fields: responses.header_fields,
+            exposure: responses.exposure,
+            jitter: responses.jitter,
+            problem_type_base: responses.problem_type_base.unwrap_or_else(|| IANA.into()),
+            documentation_url: responses.documentation_url,
+            reject_with: responses.reject_with,
+            gives_handles: self.gives_handles,
+            rules,
+        };
+        if shared.needs_address {
+            shared.reported.noticed(shared.client_address.noticed_when_built());
+        }
+        let is_local = |policy: &RateLimitPolicy| {
+            policy.is_enforced() && policy.failure_mode() == FailureMode::Local
+        };
+        if self.has_fallback && self.nodes == 1 && shared.rules.policies().any(is_local) {
+            diagnosis::one_node();
+        }
+        Ok(RateLimitLayer::new(shared))
+    }
+}

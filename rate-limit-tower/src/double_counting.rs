@@ -1,0 +1,96 @@
+//! Notices that one request is counted twice in one bucket (`RL006`): a layer applied around
+//! itself, or two layers that share a store and the name of a policy.
+//!
+//! An outer layer leaves a mark on one request per second, which an inner layer reads. Marking
+//! every request would cost each an allocation.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::Extensions;
+use rate_limit_core::{ClientIdentity, Decision, Enforced, PolicyOutcome, Receipt, Timestamp};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// When the next request is marked.
+#[derive(Debug, Default)]
+pub(crate) struct Marking {
+    next: AtomicU64,
+}
+
+/// What outer layers have charged. A request extension.
+#[derive(Clone, Default)]
+struct Marks(Vec<Mark>);
+
+/// One bucket that an outer layer has charged.
+#[derive(Clone)]
+struct Mark {
+    /// Where the layer keeps its state, as a number.
+    layer: usize,
+    bucket: Box<str>,
+    identity: ClientIdentity,
+    capacity: u64,
+    remaining: u64,
+}
+
+impl Marking {
+    /// Marks the request with what this layer has charged, if it is time to.
+    pub(crate) fn mark(
+        &self,
+        layer: usize,
+        decision: &Decision,
+        receipt: Option<&Receipt>,
+        at: Timestamp,
+        extensions: &mut Extensions,
+    ) {
+        // Relaxed, because nothing else is published by the instant. Between marks, this is the
+        // only thing that happens, and only reads.
+        let (at, next) = (at.as_nanos(), self.next.load(Ordering::Relaxed));
+        // A clock that was set back must not end the marking.
+        let is_due = at >= next || next - at > SECOND;
+        let Some(receipt) = receipt.filter(|_| is_due) else {
+            return;
+        };
+        self.next.store(at.saturating_add(SECOND), Ordering::Relaxed);
+        let mut marks = extensions.remove::<Marks>().unwrap_or_default();
+        marks.0.extend(charged(decision, receipt).map(|(one, identity)| Mark {
+            layer,
+            bucket: one.policy().bucket_name().into(),
+            identity: identity.clone(),
+            capacity: one.policy().capacity(),
+            remaining: one.outcome().remaining,
+        }));
+        extensions.insert(marks);
+    }
+}
+
+/// The policy under which an outer layer has charged the same bucket for this request.
+///
+/// Of another layer it is not known whether its store is the same. It is taken for the same if this
+/// layer finds in the bucket exactly what the other one has left there.
+pub(crate) fn counted_twice<'a>(
+    layer: usize,
+    enforced: &'a Enforced,
+    extensions: &Extensions,
+) -> Option<&'a PolicyOutcome> {
+    let marks = extensions.get::<Marks>()?;
+    let receipt = enforced.receipt.as_ref()?;
+    charged(&enforced.decision, receipt).find_map(|(one, identity)| {
+        let left = one.outcome().remaining.checked_add(one.units())?;
+        let is_same = |mark: &Mark| {
+            *mark.bucket == *one.policy().bucket_name()
+                && mark.identity == *identity
+                && (mark.layer == layer
+                    || (mark.capacity == one.policy().capacity() && mark.remaining == left))
+        };
+        marks.0.iter().any(is_same).then_some(one)
+    })
+}
+
+/// What was charged, and whose bucket it was.
+fn charged<'a>(
+    decision: &'a Decision,
+    receipt: &'a Receipt,
+) -> impl Iterator<Item = (&'a PolicyOutcome, &'a ClientIdentity)> {
+    let charged = decision.policies().filter(|one| one.outcome().charged.is_some());
+    charged.zip(receipt.charges().map(rate_limit_core::Charge::identity))
+}

@@ -1,0 +1,147 @@
+//! From the rules that somebody wrote to rules that are ready for requests.
+
+use std::collections::HashSet;
+
+use rate_limit_core::{IpPrefixes, PolicyName};
+
+use super::group::Group;
+use super::{ReadyRule, Rules};
+use crate::error::LayerError;
+use crate::headers::PolicyList;
+use crate::rule::{Kind, RequestPredicate, Rule};
+
+/// Checks the rules and arranges them.
+pub(crate) fn build(
+    rules: Vec<Rule>,
+    ip_prefixes: IpPrefixes,
+    exempts: Vec<Box<RequestPredicate>>,
+    blocks: Vec<Box<RequestPredicate>>,
+) -> Result<Rules, LayerError> {
+    if let Some(refused) = rules.iter().find_map(|rule| rule.refused.clone()) {
+        return Err(refused.into());
+    }
+    if rules.is_empty() {
+        return Err(LayerError::NoPolicy);
+    }
+    check_names(&rules)?;
+    rules.iter().try_for_each(check)?;
+    check_policies(&rules)?;
+    let groups = grouped(&rules)?;
+    let rules: Box<[ReadyRule]> = rules.into_iter().map(ready).collect();
+    let is_always_the_same = groups.len() == rules.len();
+    let policies = || rules.iter().flat_map(|rule| &rule.policies);
+    Ok(Rules {
+        together: is_always_the_same.then(|| PolicyList::new(policies())).flatten(),
+        rules,
+        groups,
+        ip_prefixes,
+        exempts: exempts.into(),
+        blocks: blocks.into(),
+    })
+}
+
+fn ready(rule: Rule) -> ReadyRule {
+    let Rule { name, key, policies, asks, .. } = rule;
+    let mut lookups = Vec::new();
+    key.lookups(&mut lookups);
+    ReadyRule {
+        name: name.into(),
+        list: PolicyList::new(policies.iter()),
+        asks,
+        key,
+        policies: policies.into(),
+        lookups: lookups.into(),
+    }
+}
+
+fn check_names(rules: &[Rule]) -> Result<(), LayerError> {
+    let mut taken = HashSet::new();
+    for rule in rules.iter().filter(|rule| rule.kind != Kind::Shortcut) {
+        PolicyName::new(&rule.name)
+            .map_err(|_| LayerError::RuleName { name: rule.name.clone() })?;
+        // Each group may have a rule for what it does not match.
+        let group = if rule.kind == Kind::Unmatched { rule.group.as_str() } else { "" };
+        if !taken.insert((rule.kind == Kind::Unmatched, group, rule.name.as_str())) {
+            return Err(LayerError::DuplicateRule { rule: rule.name.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// What can be wrong with a rule by itself.
+fn check(rule: &Rule) -> Result<(), LayerError> {
+    let name = || rule.name.clone();
+    if let Some(refused) = rule.key.refused_name() {
+        return Err(LayerError::HeaderName { rule: name(), name: refused.to_owned() });
+    }
+    if rule.policies.is_empty() && rule.asks.policies.is_none() && rule.asks.blocks.is_empty() {
+        return Err(LayerError::RuleWithoutPolicy { rule: name() });
+    }
+    if rule.methods.as_ref().is_some_and(Vec::is_empty) {
+        return Err(LayerError::UnreachableRule {
+            rule: name(),
+            reason: "it names no method".to_owned(),
+            expected: "at least one, or no call of `.methods(..)` for all of them".to_owned(),
+        });
+    }
+    if rule.kind == Kind::Unmatched && !rule.paths.is_empty() {
+        return Err(LayerError::UnreachableRule {
+            rule: name(),
+            reason: "it names a path, but applies where no path matches".to_owned(),
+            expected: "`Rule::new(..)` for a rule with a path".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+/// Two policies of one name on one key would count in the same buckets. Rules may share a policy,
+/// which is then one and the same.
+fn check_policies(rules: &[Rule]) -> Result<(), LayerError> {
+    let all = || rules.iter().flat_map(|rule| rule.policies.iter().map(move |one| (rule, one)));
+    for (index, (rule, policy)) in all().enumerate() {
+        let clashes = |&(earlier, other): &(&Rule, &std::sync::Arc<_>)| {
+            let is_shared = std::sync::Arc::ptr_eq(policy, other) && !std::ptr::eq(rule, earlier);
+            rate_limit_core::RateLimitPolicy::name(other) == policy.name()
+                && earlier.key.may_equal(&rule.key)
+                && !is_shared
+        };
+        if all().take(index).any(|earlier| clashes(&earlier)) {
+            let (policy, key) = (policy.name().to_string(), rule.key.to_string());
+            return Err(LayerError::DuplicatePolicy { policy, key });
+        }
+    }
+    Ok(())
+}
+
+/// The groups, in the order in which they were first named.
+fn grouped(rules: &[Rule]) -> Result<Box<[Group]>, LayerError> {
+    let mut groups: Vec<(&str, Vec<(usize, &Rule)>)> = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        match groups.iter_mut().find(|(name, _)| *name == rule.group) {
+            Some((_, members)) => members.push((place, rule)),
+            None => groups.push((&rule.group, vec![(place, rule)])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(_, members)| {
+            check_unmatched(&members)?;
+            Group::new(&members)
+        })
+        .collect()
+}
+
+/// A rule for all paths and methods leaves nothing to one for the rest.
+fn check_unmatched(members: &[(usize, &Rule)]) -> Result<(), LayerError> {
+    let find = |is: fn(&Rule) -> bool| members.iter().map(|(_, rule)| *rule).find(|rule| is(rule));
+    let everything =
+        find(|rule| rule.kind == Kind::Named && rule.methods.is_none() && rule.paths.is_empty());
+    match (everything, find(|rule| rule.kind == Kind::Unmatched)) {
+        (Some(everything), Some(unmatched)) => Err(LayerError::UnreachableRule {
+            rule: unmatched.name.clone(),
+            reason: format!("rule `{}` of its group matches every request", everything.name),
+            expected: "a path for that rule, or another group".to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
