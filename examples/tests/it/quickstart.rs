@@ -1,57 +1,15 @@
 //! The program a newcomer runs first, as a process of its own.
 
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::net::TcpListener;
+use std::process::Command;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use crate::process::{Example, binary};
 use crate::support::{Connection, LIMIT_FIELDS};
 
-/// The running example, which is stopped when this is dropped.
-struct Example {
-    process: Child,
-    address: SocketAddr,
-    printed: String,
-}
-
-impl Example {
-    fn start() -> Self {
-        let mut process = Command::new(binary())
-            .arg("127.0.0.1:0")
-            .env_remove("ADDR")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut printed = String::new();
-        let mut lines = BufReader::new(process.stdout.take().unwrap());
-        while !printed.contains("for i in") {
-            assert_ne!(lines.read_line(&mut printed).unwrap(), 0, "it said only {printed:?}");
-        }
-        let address = printed.split("http://").nth(1).unwrap().split('/').next().unwrap();
-        Self { process, address: address.parse().unwrap(), printed }
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// The example next to this test. Cargo builds it with the tests of a package, but not if a single
-/// test target is asked for.
-fn binary() -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let target = this.parent().unwrap().parent().unwrap();
-    let name = format!("axum_quickstart{}", std::env::consts::EXE_SUFFIX);
-    let binary = target.join("examples").join(name);
-    assert!(binary.exists(), "{binary:?} is missing; run `cargo test` or `cargo build --examples`");
-    binary
-}
+const NAME: &str = "axum_quickstart";
 
 #[allow(clippy::disallowed_methods, reason = "the example runs by the real clock")]
 fn now() -> Instant {
@@ -70,7 +28,7 @@ fn refilled(start: Instant) -> u64 {
 
 #[tokio::test]
 async fn one_hundred_per_minute_and_then_429() {
-    let example = Example::start();
+    let example = Example::start(NAME);
     let mut connection = Connection::open(example.address).await;
     let (start, start_seconds) = (now(), epoch_seconds());
     let mut passed = 0;
@@ -107,7 +65,7 @@ async fn one_hundred_per_minute_and_then_429() {
 
 #[tokio::test]
 async fn forged_headers_change_nothing() {
-    let example = Example::start();
+    let example = Example::start(NAME);
     let mut connection = Connection::open(example.address).await;
     let start = now();
     let mut passed = 0;
@@ -126,7 +84,7 @@ async fn forged_headers_change_nothing() {
 
 #[tokio::test]
 async fn a_failing_handler_is_counted_and_health_is_not() {
-    let example = Example::start();
+    let example = Example::start(NAME);
     let mut connection = Connection::open(example.address).await;
     let boom = connection.ask("/boom").await;
     assert_eq!(boom.status, 500);
@@ -142,16 +100,17 @@ async fn a_failing_handler_is_counted_and_health_is_not() {
 
 #[test]
 fn it_prints_what_to_type_next() {
-    let example = Example::start();
+    let mut example = Example::start(NAME);
     let line = format!("curl -i http://{}/\n", example.address);
-    assert!(example.printed.contains(&line), "{}", example.printed);
+    let printed = example.printed_up_to("for i in");
+    assert!(printed.contains(&line), "{printed}");
 }
 
 #[test]
 fn a_port_that_is_taken_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output = Command::new(binary()).env("ADDR", &address).output().unwrap();
+    let output = Command::new(binary(NAME)).env("ADDR", &address).output().unwrap();
     let error = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(error.lines().count(), 1, "{error}");
@@ -162,7 +121,7 @@ fn a_port_that_is_taken_is_one_clear_line() {
 #[cfg(unix)]
 #[tokio::test]
 async fn ctrl_c_stops_it_gracefully() {
-    let mut example = Example::start();
+    let mut example = Example::start(NAME);
     let mut connection = Connection::open(example.address).await;
     assert_eq!(connection.ask("/").await.status, 200);
     let process = example.process.id().to_string();

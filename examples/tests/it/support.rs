@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body_util::{BodyExt, Empty};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpSocket;
@@ -22,7 +22,7 @@ pub(crate) const LIMIT_FIELDS: [&str; 5] = [
 
 /// One connection that is kept alive.
 pub(crate) struct Connection {
-    sender: SendRequest<Empty<Bytes>>,
+    sender: SendRequest<Full<Bytes>>,
 }
 
 /// A response that was read to its end.
@@ -54,12 +54,17 @@ impl Connection {
 
     /// Sends a request with these fields over the same connection.
     pub(crate) async fn ask_with(&mut self, path: &str, fields: &[(&str, String)]) -> Answer {
-        let mut request = Request::get(path).header("host", "localhost");
+        let mut request = Request::get(path);
         for (name, value) in fields {
             request = request.header(*name, value);
         }
+        self.send(request.body(Full::default()).unwrap()).await
+    }
+
+    /// Sends any request over the same connection.
+    pub(crate) async fn send(&mut self, mut request: Request<Full<Bytes>>) -> Answer {
+        request.headers_mut().insert("host", HeaderValue::from_static("localhost"));
         self.sender.ready().await.unwrap();
-        let request = request.body(Empty::new()).unwrap();
         let (head, body) = self.sender.send_request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: head.status, fields: head.headers, body }
@@ -82,5 +87,13 @@ impl Answer {
 
     pub(crate) fn has_all_limit_fields(&self) -> bool {
         LIMIT_FIELDS.iter().all(|name| self.fields.contains_key(*name))
+    }
+
+    /// The names of the policies that turned the request away, from the problem document.
+    #[track_caller]
+    pub(crate) fn violated(&self) -> Vec<String> {
+        assert_eq!(self.status, 429);
+        let problem: serde_json::Value = serde_json::from_slice(&self.body).unwrap();
+        serde_json::from_value(problem["violated-policies"].clone()).unwrap()
     }
 }
