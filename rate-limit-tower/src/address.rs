@@ -60,10 +60,10 @@ use forwarding_header::X_FORWARDED_FOR;
 /// assert_eq!(address.address_of(Some(somebody), &headers), Some(somebody));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ClientAddress(Source);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 enum Source {
     /// Nobody said, which deserves a word if there turns out to be a proxy.
     #[default]

@@ -29,10 +29,10 @@ use super::hops::MAX_HOPS;
 /// );
 /// # Ok::<(), rate_limit_tower::ClientAddressError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct TrustedProxies(Trust);
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Trust {
     /// Every hop is trusted that lies in one of these.
     Networks(Box<[Network]>),
@@ -41,7 +41,7 @@ enum Trust {
 }
 
 /// Who counts as the first of the trusted hops.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 enum Peers {
     Any,
     Within(Box<[Network]>),
