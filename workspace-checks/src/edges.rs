@@ -23,7 +23,7 @@ pub struct Room {
 }
 
 /// The allowed edges. Whatever is not listed is not allowed.
-pub const ROOMS: [Room; 3] = [
+pub const ROOMS: [Room; 4] = [
     Room {
         name: "rate-limit-core",
         normal: &["async-trait", "thiserror"],
@@ -92,6 +92,12 @@ pub const ROOMS: [Room; 3] = [
         ],
         conditional: &["rate-limit-memory", "axum", "metrics", "tonic", "tracing"],
         out_of_reach: &["actix-web", "hyper-util", "poem", "redis", "rocket", "rusqlite", "tokio"],
+    },
+    Room {
+        name: "rate-limit-config",
+        normal: &["rate-limit-core", "rate-limit-tower", "http"],
+        conditional: &[],
+        out_of_reach: &["actix-web", "poem", "redis", "rocket", "rusqlite"],
     },
 ];
 

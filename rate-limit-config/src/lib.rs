@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod configuration;
+mod secret;
+
+pub use configuration::{
+    AccessEntry, BreakerSettings, Configuration, Cost, CountedResponses, Enforcement, HeaderCost,
+    IdentitySettings, JwksFile, JwtAlgorithm, JwtKey, JwtKeyMaterial, JwtSettings, KeyPart,
+    MethodCost, OnMissing, PathMatch, ResponseSettings, RuleSettings, StoreKind, StoreSettings,
+    StoreUrl,
+};
+pub use secret::Secret;
