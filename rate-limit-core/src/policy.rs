@@ -201,6 +201,24 @@ impl RateLimitPolicy {
         self.mode == Mode::Enforce
     }
 
+    /// The same policy, deciding or only watching. Both count in the same buckets.
+    ///
+    /// # Example: enforced for some clients, tried out on the others
+    ///
+    /// ```
+    /// use rate_limit_core::{Mode, RateLimitPolicy};
+    ///
+    /// let enforced = RateLimitPolicy::per_minute(100).build()?;
+    /// let tried_out = enforced.in_mode(Mode::Shadow);
+    /// assert!(!tried_out.is_enforced());
+    /// assert_eq!(tried_out.bucket_name(), enforced.bucket_name());
+    /// # Ok::<(), rate_limit_core::PolicyError>(())
+    /// ```
+    #[must_use]
+    pub fn in_mode(&self, mode: Mode) -> Self {
+        Self { mode, ..self.clone() }
+    }
+
     /// What a request gets while the store does not answer.
     pub const fn failure_mode(&self) -> FailureMode {
         self.failure_mode
