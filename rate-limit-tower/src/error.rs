@@ -50,6 +50,17 @@ pub enum LayerError {
         /// The refused name.
         name: String,
     },
+    /// What should name a host cannot.
+    #[error(
+        "rule `{rule}`: `{host}` cannot name a host; expected a name such as `api.example.com`, an \
+         address, or `*.example.com` for every host below `example.com`, without a port"
+    )]
+    Host {
+        /// The rule.
+        rule: String,
+        /// The refused host.
+        host: String,
+    },
     /// The jitter is out of range.
     #[error("a jitter of {percent} percent is out of range; expected 0 to {max}")]
     Jitter {

@@ -46,6 +46,7 @@ pub(crate) enum Part {
     Function(Arc<Function>),
     Lookup(Arc<dyn IdentityLookup>),
     AllOf(Arc<[Key]>),
+    FirstOf(Arc<[Key]>),
 }
 
 /// The name of a header field, or what was written instead of one.
@@ -121,6 +122,23 @@ impl Key {
         Self(Part::AllOf(keys.into_iter().collect()))
     }
 
+    /// The first of several keys that is there. Absent if none is.
+    ///
+    /// # Example: a bucket per user, and per address for those who have not signed in
+    ///
+    /// ```
+    /// use rate_limit_tower::{ClientIdentity, Key};
+    ///
+    /// /// Inserted by an authentication layer further out.
+    /// struct User(String);
+    ///
+    /// let user = Key::extension(|user: &User| ClientIdentity::user(&user.0).ok());
+    /// let key = Key::first_of([user, Key::ip()]);
+    /// ```
+    pub fn first_of(keys: impl IntoIterator<Item = Self>) -> Self {
+        Self(Part::FirstOf(keys.into_iter().collect()))
+    }
+
     /// Whose bucket; `None` if that is absent. Look-ups answer what was `found`, in their order.
     pub(crate) fn identify(
         &self,
@@ -155,6 +173,18 @@ impl Key {
                 let parts: Option<Vec<_>> = parts.into_iter().collect();
                 ClientIdentity::all_of(&parts?).ok()
             }
+            Part::FirstOf(keys) => {
+                let mut first = None;
+                for key in keys.iter() {
+                    if first.is_none() {
+                        first = key.identify(request, prefixes, found);
+                    } else {
+                        // Nobody asks for these answers, and they must not meet another key.
+                        found.by_ref().take(key.count_lookups()).for_each(drop);
+                    }
+                }
+                first
+            }
         }
     }
 
@@ -162,8 +192,18 @@ impl Key {
     pub(crate) fn lookups(&self, found: &mut Vec<Arc<dyn IdentityLookup>>) {
         match &self.0 {
             Part::Lookup(lookup) => found.push(lookup.clone()),
-            Part::AllOf(keys) => keys.iter().for_each(|key| key.lookups(found)),
+            Part::AllOf(keys) | Part::FirstOf(keys) => {
+                keys.iter().for_each(|key| key.lookups(found));
+            }
             _ => {}
+        }
+    }
+
+    fn count_lookups(&self) -> usize {
+        match &self.0 {
+            Part::Lookup(_) => 1,
+            Part::AllOf(keys) | Part::FirstOf(keys) => keys.iter().map(Self::count_lookups).sum(),
+            _ => 0,
         }
     }
 
@@ -171,7 +211,7 @@ impl Key {
     pub(crate) fn needs_address(&self) -> bool {
         match &self.0 {
             Part::Ip => true,
-            Part::AllOf(keys) => keys.iter().any(Self::needs_address),
+            Part::AllOf(keys) | Part::FirstOf(keys) => keys.iter().any(Self::needs_address),
             _ => false,
         }
     }
@@ -180,7 +220,7 @@ impl Key {
     pub(crate) fn refused_name(&self) -> Option<&str> {
         match &self.0 {
             Part::ApiKey(Err(name)) | Part::Header(Err(name)) => Some(name),
-            Part::AllOf(keys) => keys.iter().find_map(Self::refused_name),
+            Part::AllOf(keys) | Part::FirstOf(keys) => keys.iter().find_map(Self::refused_name),
             _ => None,
         }
     }
@@ -192,6 +232,8 @@ impl Key {
             (Part::Function(_) | Part::Lookup(_), _) | (_, Part::Function(_) | Part::Lookup(_)) => {
                 true
             }
+            (Part::FirstOf(keys), _) => keys.iter().any(|key| key.may_equal(other)),
+            (_, Part::FirstOf(keys)) => keys.iter().any(|key| self.may_equal(key)),
             (Part::Global, Part::Global) | (Part::Ip, Part::Ip) | (Part::Path, Part::Path) => true,
             // Whatever field carries an API key, its holder has one bucket.
             (Part::ApiKey(_), Part::ApiKey(_)) => true,
@@ -221,14 +263,17 @@ impl fmt::Display for Key {
             Part::Path => f.write_str("per path"),
             Part::Function(_) => f.write_str("per result of a function"),
             Part::Lookup(_) => f.write_str("per result of a look-up"),
-            Part::AllOf(keys) => keys.iter().enumerate().try_for_each(|(index, key)| {
-                if index > 0 {
-                    f.write_str(" and ")?;
-                }
-                key.fmt(f)
-            }),
+            Part::AllOf(keys) => joined(keys, " and ", f),
+            Part::FirstOf(keys) => joined(keys, " or else ", f),
         }
     }
+}
+
+fn joined(keys: &[Key], word: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    keys.iter().enumerate().try_for_each(|(index, key)| {
+        f.write_str(if index > 0 { word } else { "" })?;
+        fmt::Display::fmt(key, f)
+    })
 }
 
 impl fmt::Debug for Key {

@@ -17,6 +17,7 @@ mod exposure;
 mod future;
 mod handle;
 mod headers;
+mod host;
 mod into_policy;
 mod jitter;
 mod key;

@@ -83,6 +83,12 @@ impl<'a> RequestView<'a> {
         self.path.get_or_init(|| canonical_path(self.uri.path()))
     }
 
+    /// The host that the request is for: the authority of its target or else its `Host` field, in
+    /// lower case and without the port. `None` if it does not say, or nobody can tell.
+    pub fn host(&self) -> Option<Cow<'a, str>> {
+        crate::host::host(self.uri, self.headers)
+    }
+
     /// The route that axum matched, such as `/users/{id}`. `None` for a layer around the whole
     /// router, which is asked before any route is matched.
     #[cfg(feature = "axum")]

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use http::Method;
-use rate_limit_core::{PolicyError, RateLimitPolicy};
+use rate_limit_core::{ClientIdentity, PolicyError, RateLimitPolicy};
 
 use crate::exposure::Exposure;
+use crate::host::HostPattern;
 use crate::into_policy::IntoPolicy;
 use crate::key::Key;
 use crate::policies::Policies;
@@ -27,9 +28,10 @@ pub use asks::{MissingIdentity, Preflight};
 ///
 /// 1. the rule whose [`path`](Self::path) is most specific: segment by segment, text beats
 ///    `{parameter}`, and that beats `{*rest}`;
-/// 2. of several rules for one path, the one that names the request's method;
-/// 3. a rule without a path;
-/// 4. the [`unmatched`](Self::unmatched) rule.
+/// 2. of several rules for one path, the one whose [`host`](Self::host) is most specific;
+/// 3. of several rules for one path and host, the one that names the request's method;
+/// 4. a rule without a path, again with the most specific host first;
+/// 5. the [`unmatched`](Self::unmatched) rule.
 ///
 /// If none is left, the group says nothing about the request. A request about which no group says
 /// anything passes, without any field.
@@ -66,6 +68,8 @@ pub struct Rule {
     /// All of them if none were named.
     pub(crate) methods: Option<Vec<Method>>,
     pub(crate) paths: Vec<PathPattern>,
+    /// All of them if none were named.
+    pub(crate) hosts: Vec<Result<HostPattern, String>>,
     pub(crate) key: Key,
     pub(crate) policies: Vec<Arc<RateLimitPolicy>>,
     /// The first policy that cannot work.
@@ -106,6 +110,7 @@ impl Rule {
             group,
             methods: None,
             paths: Vec::new(),
+            hosts: Vec::new(),
             key: Key::ip(),
             policies: Vec::new(),
             refused: None,
@@ -150,6 +155,17 @@ impl Rule {
         self
     }
 
+    /// Only this host, or one of several if called again. `*.example.com` stands for every host below
+    /// `example.com`, but not for that one itself.
+    ///
+    /// The host is the authority of the request's target or else its `Host` field, compared without
+    /// its port and without attention to case. A client can write there what it likes: add a rule
+    /// without a host for services that answer whatever it says.
+    pub fn host(mut self, host: impl AsRef<str>) -> Self {
+        self.hosts.push(HostPattern::parse(host.as_ref()));
+        self
+    }
+
     /// Whose buckets are charged; the client's [address](Key::ip) by default.
     pub fn key(mut self, key: Key) -> Self {
         self.key = key;
@@ -178,8 +194,31 @@ impl Rule {
     /// [fallback](crate::RateLimitLayerBuilder::fallback) where there is none is treated as
     /// [`FailureMode::Deny`](crate::FailureMode::Deny).
     pub fn policies_from(
-        mut self,
+        self,
         choose: impl Fn(&RequestView<'_>) -> Option<Policies> + Send + Sync + 'static,
+    ) -> Self {
+        self.policies_for(move |_, request| choose(request))
+    }
+
+    /// [`policies_from`](Self::policies_from), by whose buckets will be charged: what the rule's
+    /// [key](Self::key) has found, so that nobody has to find it twice.
+    ///
+    /// # Example: a limit that is enforced for some clients, and tried out on the others
+    ///
+    /// ```
+    /// use std::hash::{BuildHasher, RandomState};
+    /// use rate_limit_tower::{Policies, RateLimitPolicy, Rule};
+    ///
+    /// let tried_out = Policies::new([RateLimitPolicy::per_minute(100).named("api").shadow()])?;
+    /// let hasher = RandomState::new();
+    /// let rule = Rule::new("api").policy(RateLimitPolicy::per_minute(100)).policies_for(
+    ///     move |client, _| (hasher.hash_one(client) % 100 >= 10).then(|| tried_out.clone()),
+    /// );
+    /// # Ok::<(), rate_limit_tower::PolicyError>(())
+    /// ```
+    pub fn policies_for(
+        mut self,
+        choose: impl Fn(&ClientIdentity, &RequestView<'_>) -> Option<Policies> + Send + Sync + 'static,
     ) -> Self {
         self.asks.policies = Some(Box::new(choose));
         self

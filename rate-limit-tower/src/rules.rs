@@ -16,6 +16,7 @@ use crate::telemetry::Trail;
 
 mod build;
 mod group;
+mod paths;
 mod pattern;
 
 pub(crate) use build::build;
@@ -182,7 +183,7 @@ impl ReadyRule {
             Cost::Units(units) => *units,
             Cost::From(cost) => cost(request),
         };
-        match self.asks.policies.as_ref().and_then(|choose| choose(request)) {
+        match self.asks.policies.as_ref().and_then(|choose| choose(&identity, request)) {
             Some(chosen) => self.charge_each(place, identity, chosen.iter(), units, plan),
             None => self.charge_each(place, identity, self.policies.iter(), units, plan),
         }

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use rate_limit_core::ClientIdentity;
+
 use crate::exposure::Exposure;
 use crate::policies::Policies;
 use crate::request_view::RequestView;
@@ -44,7 +46,8 @@ pub(crate) struct Asks {
     pub(crate) exposure: Option<Exposure>,
 }
 
-pub(crate) type PoliciesFrom = dyn Fn(&RequestView<'_>) -> Option<Policies> + Send + Sync;
+pub(crate) type PoliciesFrom =
+    dyn Fn(&ClientIdentity, &RequestView<'_>) -> Option<Policies> + Send + Sync;
 pub(crate) type CostFrom = dyn Fn(&RequestView<'_>) -> u64 + Send + Sync;
 pub(crate) type RequestPredicate = dyn Fn(&RequestView<'_>) -> bool + Send + Sync;
 pub(crate) type ResponsePredicate = dyn Fn(&ResponseView<'_>) -> bool + Send + Sync;

@@ -1,8 +1,9 @@
 //! From the rules that somebody wrote to rules that are ready for requests.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use rate_limit_core::{IpPrefixes, PolicyName};
+use rate_limit_core::{IpPrefixes, PolicyName, RateLimitPolicy};
 
 use super::group::Group;
 use super::{ReadyRule, Rules};
@@ -97,17 +98,19 @@ fn check(rule: &Rule) -> Result<(), LayerError> {
 /// Two policies of one name on one key would count in the same buckets. Rules may share a policy,
 /// which is then one and the same.
 fn check_policies(rules: &[Rule]) -> Result<(), LayerError> {
-    let all = || rules.iter().flat_map(|rule| rule.policies.iter().map(move |one| (rule, one)));
-    for (index, (rule, policy)) in all().enumerate() {
-        let clashes = |&(earlier, other): &(&Rule, &std::sync::Arc<_>)| {
-            let is_shared = std::sync::Arc::ptr_eq(policy, other) && !std::ptr::eq(rule, earlier);
-            rate_limit_core::RateLimitPolicy::name(other) == policy.name()
-                && earlier.key.may_equal(&rule.key)
-                && !is_shared
-        };
-        if all().take(index).any(|earlier| clashes(&earlier)) {
-            let (policy, key) = (policy.name().to_string(), rule.key.to_string());
-            return Err(LayerError::DuplicatePolicy { policy, key });
+    let mut by_name: HashMap<&str, Vec<(&Rule, &Arc<RateLimitPolicy>)>> = HashMap::new();
+    for rule in rules {
+        for policy in &rule.policies {
+            let earlier = by_name.entry(policy.name().as_str()).or_default();
+            let clashes = |&(other, same): &(&Rule, &Arc<RateLimitPolicy>)| {
+                let is_shared = Arc::ptr_eq(policy, same) && !std::ptr::eq(rule, other);
+                other.key.may_equal(&rule.key) && !is_shared
+            };
+            if earlier.iter().any(clashes) {
+                let (policy, key) = (policy.name().to_string(), rule.key.to_string());
+                return Err(LayerError::DuplicatePolicy { policy, key });
+            }
+            earlier.push((rule, policy));
         }
     }
     Ok(())
@@ -115,16 +118,18 @@ fn check_policies(rules: &[Rule]) -> Result<(), LayerError> {
 
 /// The groups, in the order in which they were first named.
 fn grouped(rules: &[Rule]) -> Result<Box<[Group]>, LayerError> {
-    let mut groups: Vec<(&str, Vec<(usize, &Rule)>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    let mut groups: Vec<Vec<(usize, &Rule)>> = Vec::new();
     for (place, rule) in rules.iter().enumerate() {
-        match groups.iter_mut().find(|(name, _)| *name == rule.group) {
-            Some((_, members)) => members.push((place, rule)),
-            None => groups.push((&rule.group, vec![(place, rule)])),
+        let group = *places.entry(&rule.group).or_insert(groups.len());
+        match groups.get_mut(group) {
+            Some(members) => members.push((place, rule)),
+            None => groups.push(vec![(place, rule)]),
         }
     }
     groups
         .into_iter()
-        .map(|(_, members)| {
+        .map(|members| {
             check_unmatched(&members)?;
             Group::new(&members)
         })
@@ -134,8 +139,10 @@ fn grouped(rules: &[Rule]) -> Result<Box<[Group]>, LayerError> {
 /// A rule for all paths and methods leaves nothing to one for the rest.
 fn check_unmatched(members: &[(usize, &Rule)]) -> Result<(), LayerError> {
     let find = |is: fn(&Rule) -> bool| members.iter().map(|(_, rule)| *rule).find(|rule| is(rule));
-    let everything =
-        find(|rule| rule.kind == Kind::Named && rule.methods.is_none() && rule.paths.is_empty());
+    let everything = find(|rule| {
+        let is_anything = rule.methods.is_none() && rule.paths.is_empty() && rule.hosts.is_empty();
+        rule.kind == Kind::Named && is_anything
+    });
     match (everything, find(|rule| rule.kind == Kind::Unmatched)) {
         (Some(everything), Some(unmatched)) => Err(LayerError::UnreachableRule {
             rule: unmatched.name.clone(),

@@ -1,197 +1,136 @@
 //! One group of rules, of which at most one applies to a request.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use http::Method;
-use matchit::Router;
 
+use super::paths::{Found, Member, Paths, Scope, ranks};
 use super::pattern::Pattern;
 use crate::error::LayerError;
+use crate::host::{HostPattern, domains_above};
 use crate::request_view::RequestView;
-use crate::rule::{Kind, PathPattern, Rule};
+use crate::rule::Rule;
 
-/// The rules of one group, arranged by method.
+/// The rules of one group, arranged by host.
 pub(super) struct Group {
-    methods: Box<[(Method, Paths)]>,
-    /// For methods that no rule of the group names.
+    exact: HashMap<Box<str>, Methods>,
+    below: HashMap<Box<str>, Methods>,
+    /// The rules that name no host.
+    anywhere: Methods,
+}
+
+/// The rules of one group for the same hosts, arranged by method.
+struct Methods {
+    named: Box<[(Method, Paths)]>,
+    /// For methods that no rule names.
     others: Paths,
-}
-
-/// Which rule applies to which path, for one method.
-#[derive(Default)]
-struct Paths {
-    routes: HashMap<Box<str>, usize>,
-    /// More than one only if patterns overlap in a way that `matchit` does not resolve.
-    routers: Vec<Router<Ranked>>,
-    anywhere: Option<usize>,
-    unmatched: Option<usize>,
-}
-
-/// A rule and how specific the pattern was: 0 is the most specific one.
-#[derive(Clone, Copy)]
-struct Ranked {
-    rank: usize,
-    rule: usize,
 }
 
 impl Group {
     /// Arranges the rules of one group, given with their places.
     pub(super) fn new(rules: &[(usize, &Rule)]) -> Result<Self, LayerError> {
-        let mut named: Vec<Method> = Vec::new();
-        for method in rules.iter().flat_map(|(_, rule)| rule.methods.iter().flatten()) {
-            if !named.contains(method) {
-                named.push(method.clone());
+        let members: Result<Vec<Member<'_>>, LayerError> =
+            rules.iter().map(|&(place, rule)| member(place, rule)).collect();
+        let members = members?;
+        let ranks = ranks(&members);
+        let methods = |members: &[&Member<'_>], host: Option<&HostPattern>| {
+            Methods::new(members, host, &ranks)
+        };
+
+        // In the order of their names, so that of several mistakes always the same one is reported.
+        let mut by_host: BTreeMap<&HostPattern, Vec<&Member<'_>>> = BTreeMap::new();
+        for member in &members {
+            for host in &member.hosts {
+                by_host.entry(host).or_default().push(member);
             }
         }
-        // HEAD counts as GET for rules that do not name it.
-        if named.contains(&Method::GET) && !named.contains(&Method::HEAD) {
-            named.push(Method::HEAD);
+        let unnamed: Vec<_> = members.iter().filter(|member| member.hosts.is_empty()).collect();
+        let mut group = Self {
+            exact: HashMap::new(),
+            below: HashMap::new(),
+            anywhere: methods(&unnamed, None)?,
+        };
+        for (host, members) in by_host {
+            let methods = methods(&members, Some(host))?;
+            match host {
+                HostPattern::Exact(name) => group.exact.insert(name.clone(), methods),
+                HostPattern::Below(name) => group.below.insert(name.clone(), methods),
+            };
         }
-        let others = Paths::new(rules, None)?;
-        let methods: Result<_, LayerError> = named
-            .into_iter()
-            .map(|method| Ok((method.clone(), Paths::new(rules, Some(&method))?)))
-            .collect();
-        Ok(Self { methods: methods?, others })
+        Ok(group)
     }
 
     /// The rule that applies to a request.
     pub(super) fn matching(&self, request: &RequestView<'_>) -> Option<usize> {
-        let named = self.methods.iter().find(|(method, _)| method == request.method());
-        named.map_or(&self.others, |(_, paths)| paths).matching(request)
-    }
-}
-
-impl Paths {
-    fn new(rules: &[(usize, &Rule)], method: Option<&Method>) -> Result<Self, LayerError> {
-        let mut claims = Claims { method, taken: HashMap::new() };
-        let mut patterns = Vec::new();
-        for &(place, rule) in rules {
-            let Some(precision) = precision(rule, method) else {
-                continue;
-            };
-            let claimant = Claimant { place, rule, precision };
-            if rule.paths.is_empty() {
-                let target = match rule.kind {
-                    Kind::Unmatched => Target::Unmatched,
-                    Kind::Named | Kind::Shortcut => Target::Anywhere,
-                };
-                claims.claim(target, claimant)?;
-            }
-            for path in &rule.paths {
-                if let PathPattern::Matched(route) = path {
-                    claims.claim(Target::Route(route.clone()), claimant)?;
-                }
-                for pattern in Pattern::of(&rule.name, path)? {
-                    claims.claim(Target::Shape(pattern.shape.clone()), claimant)?;
-                    patterns.push(pattern);
-                }
-            }
-        }
-        let mut paths = Self::default();
-        patterns.sort_by_cached_key(Pattern::specificity);
-        for (rank, pattern) in patterns.into_iter().enumerate() {
-            if let Some(claimant) = claims.taken.remove(&Target::Shape(pattern.shape)) {
-                paths.insert(&pattern.text, Ranked { rank, rule: claimant.place });
-            }
-        }
-        for (target, claimant) in claims.taken {
-            match target {
-                Target::Route(route) => {
-                    paths.routes.insert(route.into(), claimant.place);
-                }
-                Target::Anywhere => paths.anywhere = Some(claimant.place),
-                Target::Unmatched => paths.unmatched = Some(claimant.place),
-                Target::Shape(_) => {}
-            }
-        }
-        Ok(paths)
-    }
-
-    /// A pattern that conflicts with those of one router goes into the next.
-    fn insert(&mut self, pattern: &str, ranked: Ranked) {
-        let mut routers = self.routers.iter_mut();
-        if !routers.any(|router| router.insert(pattern, ranked).is_ok()) {
-            let mut router = Router::new();
-            // Every pattern was accepted by an empty router before.
-            let _ = router.insert(pattern, ranked);
-            self.routers.push(router);
-        }
-    }
-
-    fn matching(&self, request: &RequestView<'_>) -> Option<usize> {
-        let routed = || self.routes.get(crate::matched_path::of(request)?).copied();
-        let matched = || {
-            let path = request.path();
-            let hits = self.routers.iter().filter_map(|router| router.at(path).ok());
-            hits.map(|hit| *hit.value).min_by_key(|ranked| ranked.rank).map(|ranked| ranked.rule)
+        let anywhere = self.anywhere.matching(request);
+        // A group without hosts never looks at one.
+        let named = if self.exact.is_empty() && self.below.is_empty() {
+            None
+        } else {
+            self.matching_host(request)
         };
-        // Neither is asked for in vain: a group without paths never looks at one.
-        let routed = if self.routes.is_empty() { None } else { routed() };
-        let found = if self.routers.is_empty() { routed } else { routed.or_else(matched) };
-        found.or(self.anywhere).or(self.unmatched)
+        // The more specific path wins, and of two rules for one path the one that names a host,
+        // because it comes first.
+        let found = named.into_iter().chain(anywhere).min_by_key(|found| found.precision)?;
+        Some(found.rule)
+    }
+
+    fn matching_host(&self, request: &RequestView<'_>) -> Option<Found> {
+        let host = request.host()?;
+        let exact = self.exact.get(&*host).into_iter();
+        let below = domains_above(&host).filter_map(|domain| self.below.get(domain));
+        // Of several that are as precise, the first one is kept: that of the nearest host.
+        exact
+            .chain(below)
+            .filter_map(|methods| methods.matching(request))
+            .min_by_key(|found| found.precision)
     }
 }
 
-/// What a rule applies to, for one method.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Target {
-    Route(String),
-    Shape(String),
-    Anywhere,
-    Unmatched,
-}
-
-/// Who applies to what. Of several, the one that names the method more precisely.
-struct Claims<'a> {
-    method: Option<&'a Method>,
-    taken: HashMap<Target, Claimant<'a>>,
-}
-
-#[derive(Clone, Copy)]
-struct Claimant<'a> {
-    place: usize,
-    rule: &'a Rule,
-    precision: u8,
-}
-
-impl<'a> Claims<'a> {
-    fn claim(&mut self, target: Target, claimant: Claimant<'a>) -> Result<(), LayerError> {
-        if let Some(holder) = self.taken.get(&target) {
-            if holder.precision == claimant.precision && holder.place != claimant.place {
-                return Err(LayerError::AmbiguousRules {
-                    first: holder.rule.name.clone(),
-                    second: claimant.rule.name.clone(),
-                    requests: self.requests(&target),
-                });
-            }
-            if holder.precision >= claimant.precision {
-                return Ok(());
-            }
-        }
-        self.taken.insert(target, claimant);
-        Ok(())
+/// A rule with what it names, read once for all tables that it is part of.
+fn member(place: usize, rule: &Rule) -> Result<Member<'_>, LayerError> {
+    let mut patterns = Vec::with_capacity(rule.paths.len());
+    for path in &rule.paths {
+        patterns.extend(Pattern::of(&rule.name, path)?);
     }
-
-    /// The requests that two rules claim.
-    fn requests(&self, target: &Target) -> String {
-        let method = self.method.map_or("any method", Method::as_str);
-        match target {
-            Target::Route(path) | Target::Shape(path) => format!("{method} `{path}`"),
-            Target::Anywhere => format!("{method} on any path"),
-            Target::Unmatched => format!("{method} on unmatched paths"),
+    let mut hosts: Vec<&HostPattern> = Vec::with_capacity(rule.hosts.len());
+    for host in &rule.hosts {
+        let refused =
+            |host: &String| LayerError::Host { rule: rule.name.clone(), host: host.clone() };
+        let host = host.as_ref().map_err(refused)?;
+        if !hosts.contains(&host) {
+            hosts.push(host);
         }
     }
+    Ok(Member { place, rule, hosts, patterns })
 }
 
-/// How precisely a rule names a method; `None` if it does not apply to it. No method stands for all
-/// that no rule names.
-fn precision(rule: &Rule, method: Option<&Method>) -> Option<u8> {
-    match (&rule.methods, method) {
-        (None, _) => Some(0),
-        (Some(_), None) => None,
-        (Some(named), Some(method)) if named.contains(method) => Some(2),
-        (Some(named), Some(&Method::HEAD)) if named.contains(&Method::GET) => Some(1),
-        _ => None,
+impl Methods {
+    fn new(
+        members: &[&Member<'_>],
+        host: Option<&HostPattern>,
+        ranks: &HashMap<&str, usize>,
+    ) -> Result<Self, LayerError> {
+        let mut known = HashSet::new();
+        let named = members.iter().flat_map(|member| member.rule.methods.iter().flatten());
+        let mut named: Vec<Method> =
+            named.filter(|method| known.insert(*method)).cloned().collect();
+        // HEAD counts as GET for rules that do not name it.
+        if known.contains(&Method::GET) && !known.contains(&Method::HEAD) {
+            named.push(Method::HEAD);
+        }
+        let others = Paths::new(members, Scope { method: None, host }, ranks)?;
+        let with_paths = |method: Method| {
+            let scope = Scope { method: Some(&method), host };
+            let paths = Paths::new(members, scope, ranks)?;
+            Ok((method, paths))
+        };
+        let named: Result<_, LayerError> = named.into_iter().map(with_paths).collect();
+        Ok(Self { named: named?, others })
+    }
+
+    fn matching(&self, request: &RequestView<'_>) -> Option<Found> {
+        let named = self.named.iter().find(|(method, _)| method == request.method());
+        named.map_or(&self.others, |(_, paths)| paths).matching(request)
     }
 }

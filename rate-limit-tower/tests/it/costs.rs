@@ -2,7 +2,9 @@
 
 use http::Request;
 use rate_limit_core::ManualClock;
-use rate_limit_tower::{Policies, RateLimitPolicy, RateLimitPolicyBuilder, RequestView, Rule};
+use rate_limit_tower::{
+    ClientIdentity, Key, Policies, RateLimitPolicy, RateLimitPolicyBuilder, RequestView, Rule,
+};
 use tower::Layer;
 
 use crate::support::{Probe, call_now, field, get, json, limit, number, statuses_of};
@@ -94,6 +96,24 @@ fn every_tier_has_its_policies() {
     let statuses = statuses_of(&mut service, (0..4).map(|_| gold()));
     assert_eq!(statuses, [200, 200, 200, 429]);
     assert_eq!(statuses_of(&mut service, [get("/")]), [429]);
+}
+
+#[test]
+fn policies_are_chosen_by_whose_buckets_are_charged() {
+    let vip = Policies::new([per_day(3).named("api")]).unwrap();
+    let choose = move |client: &ClientIdentity, _: &RequestView<'_>| {
+        (*client == ClientIdentity::custom("x-user", "vip").unwrap()).then(|| vip.clone())
+    };
+    let rule = Rule::new("api").key(Key::header("x-user")).policy(per_day(1)).policies_for(choose);
+    let layer = limit(&ManualClock::new()).rule(rule).build().unwrap();
+    let mut service = layer.layer(Probe::default());
+    let of = |user: &'static str| {
+        let mut request = get("/");
+        request.headers_mut().insert("x-user", user.parse().unwrap());
+        request
+    };
+    assert_eq!(statuses_of(&mut service, ["other"; 2].map(of)), [200, 429]);
+    assert_eq!(statuses_of(&mut service, ["vip"; 4].map(of)), [200, 200, 200, 429]);
 }
 
 #[test]

@@ -282,3 +282,60 @@ fn two_look_ups_find_one_part_each() {
     assert_eq!(one.asked.load(Ordering::SeqCst), 3);
     assert_eq!(two.asked.load(Ordering::SeqCst), 3);
 }
+
+#[test]
+fn the_first_key_that_is_there() {
+    let user = || Key::header("x-user");
+    let mut service = keyed(Key::first_of([user(), Key::ip()]));
+    let statuses = statuses_of(
+        &mut service,
+        [
+            with("x-user", b"alice"),
+            with("x-user", b"bob"),
+            get("/"),
+            with("x-user", b"alice"),
+            get("/"),
+        ],
+    );
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+    assert_eq!(format!("{}", Key::first_of([user(), Key::ip()])), "per `x-user` or else per IP");
+    let clash = limit(&ManualClock::new())
+        .rule(
+            Rule::new("one")
+                .path("/a")
+                .key(Key::first_of([user(), Key::ip()]))
+                .policy(per_day(1).named("api")),
+        )
+        .rule(Rule::new("two").path("/b").key(Key::ip()).policy(per_day(1).named("api")))
+        .build();
+    assert!(clash.is_err(), "the address is one of the keys");
+}
+
+/// A look-up that nobody needs any more must not answer for another key.
+#[test]
+fn every_lookup_answers_for_its_own_key() {
+    struct Named(&'static str);
+    #[async_trait]
+    impl IdentityLookup for Named {
+        async fn identify(&self, _: RequestHead) -> Result<Option<ClientIdentity>, BoxError> {
+            Ok(Some(ClientIdentity::user(self.0)?))
+        }
+    }
+    let lookup = |name| Key::lookup(Named(name));
+    let mut service = keyed(Key::all_of([
+        Key::first_of([Key::header("x-user"), Key::all_of([lookup("one"), lookup("two")])]),
+        lookup("three"),
+    ]));
+    // Were the answers mixed up, the identity would lack one, and be shared with the last request.
+    let statuses = statuses_of(
+        &mut service,
+        [
+            with("x-user", b"alice"),
+            with("x-user", b"bob"),
+            get("/"),
+            with("x-user", b"bob"),
+            get("/"),
+        ],
+    );
+    assert_eq!(statuses, [200, 200, 200, 429, 429]);
+}
