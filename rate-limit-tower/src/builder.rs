@@ -14,7 +14,7 @@ use crate::headers::HeaderFields;
 use crate::into_policy::IntoPolicy;
 use crate::jitter::RetryJitter;
 use crate::key::Key;
-use crate::layer::RejectWith;
+use crate::layer::{RateLimitLayer, RejectWith, Said};
 use crate::rejection::Rejection;
 use crate::request_view::RequestView;
 use crate::rule::{RequestPredicate, Rule};
@@ -37,6 +37,7 @@ pub struct RateLimitLayerBuilder<R> {
     gives_handles: bool,
     has_fallback: bool,
     nodes: u32,
+    said: Said,
 }
 
 /// What was asked for about responses.
@@ -65,6 +66,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             gives_handles: false,
             has_fallback: false,
             nodes: 1,
+            said: Said::default(),
         }
     }
 
@@ -238,6 +240,16 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
     pub fn nodes(mut self, nodes: u32) -> Self {
         self.enforce = self.enforce.nodes(nodes);
         self.nodes = nodes;
+        self
+    }
+
+    /// Makes the layer the successor of `previous`, whose limits it replaces while the program runs.
+    ///
+    /// What `previous` has said aloud already (`RL001` and its siblings) is not said again. Buckets
+    /// are kept by giving both layers the same store: those of policies with the same name and
+    /// algorithm, whatever their limits. See [`RateLimitLayer::limit`].
+    pub fn succeeding<P>(mut self, previous: &RateLimitLayer<P>) -> Self {
+        self.said = previous.said();
         self
     }
 

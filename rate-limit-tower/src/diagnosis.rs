@@ -30,16 +30,18 @@ const ONE_NODE: &str = concat!(
     "/blob/main/docs/RL007.md"
 );
 
-/// Reports that a shared store has only one user. Only done when the layer is built.
-pub(crate) fn one_node() {
-    say("RL007", ONE_NODE);
-}
-
 /// Remembers what was reported already.
 #[derive(Debug, Default)]
 pub(crate) struct Reported {
     /// One bit per diagnosis.
     bits: AtomicU8,
+}
+
+impl Clone for Reported {
+    fn clone(&self) -> Self {
+        // Relaxed, because nothing else is published by the bits.
+        Self { bits: AtomicU8::new(self.bits.load(Ordering::Relaxed)) }
+    }
 }
 
 impl Reported {
@@ -71,6 +73,12 @@ impl Reported {
                 "one request was counted twice in one bucket, by this layer and one around it";
             say("RL006", &format!("RL006: {what} (policy `{policy}`). {COUNTED_TWICE}"));
         });
+    }
+
+    /// Reports that a shared store has only one user, the first time. Only done when a layer is
+    /// built.
+    pub(crate) fn one_node(&self) {
+        self.once(1 << 6, || say("RL007", ONE_NODE));
     }
 
     fn once(&self, bit: u8, say: impl FnOnce()) {

@@ -4,21 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Request, Response};
 use rate_limit_core::{EnforceRateLimit, RateLimitRepository};
 use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::address::{ClientAddress, Resolved};
 use crate::builder::RateLimitLayerBuilder;
 use crate::diagnosis::Reported;
 use crate::double_counting::Marking;
 use crate::exposure::Exposure;
+use crate::future::ResponseFuture;
 use crate::headers::HeaderFields;
 use crate::jitter::RetryJitter;
 use crate::rejection::Rejection;
 use crate::request_view::RequestView;
 use crate::rules::{Matched, Rules};
-use crate::service::RateLimit;
+use crate::service::{self, RateLimit};
 use crate::store_health::StoreHealth;
 use crate::telemetry::Telemetry;
 use crate::time_of_day::TimeOfDay;
@@ -90,6 +92,13 @@ pub(crate) struct Shared<R> {
     pub(crate) gives_handles: bool,
 }
 
+/// What a layer has said aloud already, for the one that succeeds it.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) reported: Reported,
+    pub(crate) store_health: StoreHealth,
+}
+
 /// Writes the response to a request that does not pass.
 pub(crate) type RejectWith =
     dyn Fn(&Rejection<'_>, &RequestView<'_>) -> Response<Bytes> + Send + Sync;
@@ -123,11 +132,73 @@ impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {
     pub fn builder(repository: R) -> RateLimitLayerBuilder<R> {
         RateLimitLayerBuilder::new(repository)
     }
+
+    /// Limits one request in front of `inner`, which the caller has polled ready.
+    ///
+    /// This is what [`RateLimit`] does with every request. It is for services that choose their
+    /// layer anew for each one, because their limits change while they run: the layer that was asked
+    /// finishes the request, whichever is asked for the next. Let each layer
+    /// [succeed](RateLimitLayerBuilder::succeeding) the one before it.
+    ///
+    /// # Example: limits that are exchanged under load
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use std::sync::{Arc, PoisonError, RwLock};
+    /// use std::task::{Context, Poll};
+    ///
+    /// use http::{Request, Response};
+    /// use rate_limit_tower::{MemoryRepository, RateLimitBody, RateLimitLayer, ResponseFuture};
+    /// use tower::Service;
+    ///
+    /// #[derive(Clone)]
+    /// struct Exchangeable<S> {
+    ///     current: Arc<RwLock<RateLimitLayer<Arc<MemoryRepository>>>>,
+    ///     inner: S,
+    /// }
+    ///
+    /// impl<S, B, Answer> Service<Request<B>> for Exchangeable<S>
+    /// where
+    ///     S: Service<Request<B>, Response = Response<Answer>> + Clone,
+    /// {
+    ///     type Response = Response<RateLimitBody<Answer>>;
+    ///     type Error = S::Error;
+    ///     type Future = ResponseFuture<S, B, Arc<MemoryRepository>>;
+    ///
+    ///     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    ///         self.inner.poll_ready(cx)
+    ///     }
+    ///
+    ///     fn call(&mut self, request: Request<B>) -> Self::Future {
+    ///         let current = self.current.read().unwrap_or_else(PoisonError::into_inner);
+    ///         current.limit(&mut self.inner, request)
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn limit<S, B, ResBody>(
+        &self,
+        inner: &mut S,
+        request: Request<B>,
+    ) -> ResponseFuture<S, B, R>
+    where
+        S: Service<Request<B>, Response = Response<ResBody>> + Clone,
+    {
+        service::limit(&self.shared, inner, request)
+    }
 }
 
 impl<R> RateLimitLayer<R> {
     pub(crate) fn new(shared: Shared<R>) -> Self {
         Self { shared: Arc::new(shared) }
+    }
+
+    /// What the layer has said aloud already.
+    pub(crate) fn said(&self) -> Said {
+        Said {
+            reported: self.shared.reported.clone(),
+            store_health: self.shared.store_health.clone(),
+        }
     }
 }
 

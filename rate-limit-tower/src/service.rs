@@ -1,4 +1,4 @@
-//! The middleware itself. The whole order of steps reads top to bottom in [`RateLimit::call`].
+//! The middleware itself. The whole order of steps reads top to bottom in [`limit`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -49,36 +49,47 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let shared = &self.shared;
+        limit(&self.shared, &mut self.inner, request)
+    }
+}
 
-        // Who asks?
-        let peer = peer::address(request.extensions());
-        let client = shared.client_address.resolve(peer, request.headers());
-        if shared.needs_address {
-            shared.report(client);
+/// Limits one request in front of `inner`, which is ready.
+pub(crate) fn limit<S, R, ReqBody, ResBody>(
+    shared: &Arc<Shared<R>>,
+    inner: &mut S,
+    request: Request<ReqBody>,
+) -> ResponseFuture<S, ReqBody, R>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
+    R: RateLimitRepository + 'static,
+{
+    // Who asks?
+    let peer = peer::address(request.extensions());
+    let client = shared.client_address.resolve(peer, request.headers());
+    if shared.needs_address {
+        shared.report(client);
+    }
+    let view = RequestView::of(&request, client.address);
+
+    // Which rules apply?
+    let matched = shared.rules.matching(&view);
+
+    // What do they charge, and does it pass?
+    let asked = shared.ask(&matched, &view);
+
+    // If that is known at once, the service that is ready is called right here. Otherwise it
+    // waits in the future, and a clone, which is not ready, takes its place.
+    let subject = Subject { client_address: client.address, matched };
+    match asked {
+        Asked::Answered(answered) => {
+            let shared = shared.clone();
+            ResponseFuture::answered(answered, subject, inner, request, shared)
         }
-        let view = RequestView::of(&request, client.address);
-
-        // Which rules apply?
-        let matched = shared.rules.matching(&view);
-
-        // What do they charge, and does it pass?
-        let asked = shared.ask(&matched, &view);
-
-        // If that is known at once, the service that is ready is called right here. Otherwise it
-        // waits in the future, and a clone, which is not ready, takes its place.
-        let subject = Subject { client_address: client.address, matched };
-        match asked {
-            Asked::Answered(answered) => {
-                let shared = shared.clone();
-                ResponseFuture::answered(answered, subject, &mut self.inner, request, shared)
-            }
-            Asked::Waiting(waiting) => {
-                let shared = shared.clone();
-                let not_ready = self.inner.clone();
-                let ready = std::mem::replace(&mut self.inner, not_ready);
-                ResponseFuture::waiting(waiting, subject, ready, request, shared)
-            }
+        Asked::Waiting(waiting) => {
+            let shared = shared.clone();
+            let not_ready = inner.clone();
+            let ready = std::mem::replace(inner, not_ready);
+            ResponseFuture::waiting(waiting, subject, ready, request, shared)
         }
     }
 }

@@ -19,6 +19,15 @@ pub(crate) struct StoreHealth {
     sampler: Sampler,
 }
 
+impl Clone for StoreHealth {
+    /// What was said is kept. The next line need not wait for the sampler of the copy.
+    fn clone(&self) -> Self {
+        // Relaxed, because nothing else is published by the flag.
+        let is_away = AtomicBool::new(self.is_away.load(Ordering::Relaxed));
+        Self { is_away, sampler: Sampler::default() }
+    }
+}
+
 impl StoreHealth {
     /// Says so if the store has gone away or come back. What could not be said because something
     /// was said within the last second is said with a later request.

@@ -3,13 +3,11 @@
 use rate_limit_core::{EnforceRateLimitBuilder, FailureMode, RateLimitPolicy, RateLimitRepository};
 
 use super::RateLimitLayerBuilder;
-use crate::diagnosis::{self, Reported};
 use crate::double_counting::Marking;
 use crate::error::LayerError;
 use crate::layer::{RateLimitLayer, Shared};
 use crate::rejection::IANA;
 use crate::rules;
-use crate::store_health::StoreHealth;
 use crate::telemetry::Telemetry;
 
 impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
@@ -43,9 +41,9 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             enforce: enforce.build()?,
             needs_address: rules.need_addresses() || self.has_access_lists,
             client_address: self.client_address,
-            reported: Reported::default(),
+            reported: self.said.reported,
             marking: Marking::default(),
-            store_health: StoreHealth::default(),
+            store_health: self.said.store_health,
             telemetry: Telemetry::new(&rules),
             time_of_day: self.time_of_day,
             header_fields: responses.header_fields,
@@ -64,7 +62,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             policy.is_enforced() && policy.failure_mode() == FailureMode::Local
         };
         if self.has_fallback && self.nodes == 1 && shared.rules.policies().any(is_local) {
-            diagnosis::one_node();
+            shared.reported.one_node();
         }
         Ok(RateLimitLayer::new(shared))
     }

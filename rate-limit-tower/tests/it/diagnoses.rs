@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Request;
 use rate_limit_core::conformance::doubles::FailingRepository;
 use rate_limit_core::{ManualClock, RepositoryErrorKind};
 use rate_limit_tower::{
@@ -73,6 +74,22 @@ fn layers_that_do_not_share_a_bucket_count_once() {
         }
     });
     assert_eq!(said(&lines), []);
+}
+
+#[test]
+fn a_successor_says_nothing_again() {
+    let clock = ManualClock::new();
+    let shared =
+        || RateLimitLayer::builder(store(&clock)).fallback(store(&clock)).per_ip(hundred());
+    let without_peer = || Request::builder().body(()).unwrap();
+    let lines = listening(|| {
+        let mut layer = shared().build().unwrap();
+        for _ in 0..5 {
+            call_now(&mut layer.layer(Probe::default()), without_peer()).unwrap();
+            layer = shared().succeeding(&layer).build().unwrap();
+        }
+    });
+    assert_eq!(said(&lines), [("RL007", "ERROR"), ("RL001", "ERROR")]);
 }
 
 #[test]

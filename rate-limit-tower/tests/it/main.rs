@@ -22,6 +22,8 @@ mod diagnoses;
 mod grpc;
 /// The fields of responses, algorithm by algorithm.
 mod headers;
+/// Which rule applies to which host.
+mod hosts;
 /// Who asks.
 mod identity;
 /// Whose bucket.
@@ -51,6 +53,8 @@ mod selection;
 mod sharing;
 /// Many streams on one connection.
 mod streams;
+/// Layers that are exchanged while requests are under way.
+mod succession;
 /// Probe services, stores and parsers of the other modules.
 mod support;
 /// What clients are told is true, over many states.
