@@ -23,7 +23,7 @@ pub struct Room {
 }
 
 /// The allowed edges. Whatever is not listed is not allowed.
-pub const ROOMS: [Room; 4] = [
+pub const ROOMS: [Room; 5] = [
     Room {
         name: "rate-limit-core",
         normal: &["async-trait", "thiserror"],
@@ -65,6 +65,36 @@ pub const ROOMS: [Room; 4] = [
             "redis",
             "rusqlite",
             "tokio",
+            "tower",
+            "tower-layer",
+            "tower-service",
+        ],
+    },
+    Room {
+        name: "rate-limit-redis",
+        normal: &[
+            "rate-limit-core",
+            "async-trait",
+            "base64",
+            "crc16",
+            "hashbrown",
+            "percent-encoding",
+            "redis",
+            "siphasher",
+            "smallvec",
+            "thiserror",
+            "tokio",
+        ],
+        conditional: &[],
+        out_of_reach: &[
+            "axum",
+            "dashmap",
+            "http",
+            "http-body",
+            "hyper",
+            "native-tls",
+            "openssl-sys",
+            "rusqlite",
             "tower",
             "tower-layer",
             "tower-service",

@@ -6,8 +6,13 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// The published libraries, in the order in which they depend on each other.
-pub const LIBRARIES: [&str; 4] =
-    ["rate-limit-core", "rate-limit-memory", "rate-limit-tower", "rate-limit-config"];
+pub const LIBRARIES: [&str; 5] = [
+    "rate-limit-core",
+    "rate-limit-memory",
+    "rate-limit-redis",
+    "rate-limit-tower",
+    "rate-limit-config",
+];
 
 /// The root of the repository.
 pub fn root() -> PathBuf {

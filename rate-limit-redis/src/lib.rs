@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+#[allow(dead_code, reason = "the repository that uses it follows")]
+mod guard;
+#[allow(dead_code, reason = "the repository that uses it follows")]
+mod key;
+#[allow(dead_code, reason = "the repository that uses it follows")]
+mod link;
+#[allow(dead_code, reason = "the repository that uses it follows")]
+mod script;
+
+pub use key::{IdentityForm, KeyError};
