@@ -31,7 +31,7 @@ mod trusted;
 pub use error::ClientAddressError;
 pub use forwarding_header::ForwardingHeader;
 pub(crate) use noticed::{Noticed, Resolved};
-pub use trusted::TrustedProxies;
+pub use trusted::{TrustedProxies, parse_network};
 
 use forwarding_header::X_FORWARDED_FOR;
 

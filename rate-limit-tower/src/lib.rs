@@ -46,7 +46,9 @@ mod time_of_day;
 #[cfg(feature = "tonic")]
 mod tonic;
 
-pub use address::{ClientAddress, ClientAddressError, ForwardingHeader, TrustedProxies};
+pub use address::{
+    ClientAddress, ClientAddressError, ForwardingHeader, TrustedProxies, parse_network,
+};
 pub use async_trait::async_trait;
 pub use body::RateLimitBody;
 pub use builder::RateLimitLayerBuilder;

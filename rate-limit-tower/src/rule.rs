@@ -166,6 +166,29 @@ impl Rule {
         self
     }
 
+    /// What the paths look like that the rule matches: its patterns without the names of their
+    /// parameters. Two rules of a group that share a shape, a host and a method are
+    /// [ambiguous](crate::LayerError::AmbiguousRules).
+    ///
+    /// # Errors
+    ///
+    /// If a path or a host of the rule cannot work, which [`build`] would refuse too.
+    ///
+    /// # Example: a check before there is any layer
+    ///
+    /// ```
+    /// use rate_limit_tower::Rule;
+    ///
+    /// assert_eq!(Rule::new("user").path("/users/{id}").shapes()?, ["/users/{}"]);
+    /// assert!(Rule::new("typo").path("//users").shapes().is_err());
+    /// # Ok::<(), rate_limit_tower::LayerError>(())
+    /// ```
+    ///
+    /// [`build`]: crate::RateLimitLayerBuilder::build
+    pub fn shapes(&self) -> Result<Vec<String>, crate::LayerError> {
+        crate::rules::shapes(self)
+    }
+
     /// Whose buckets are charged; the client's [address](Key::ip) by default.
     pub fn key(mut self, key: Key) -> Self {
         self.key = key;

@@ -21,6 +21,7 @@ mod pattern;
 
 pub(crate) use build::build;
 use group::Group;
+pub(crate) use group::shapes;
 
 /// The rules of a layer.
 pub(crate) struct Rules {

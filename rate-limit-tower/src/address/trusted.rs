@@ -183,10 +183,25 @@ fn family_of_everybody(network: &Network) -> Option<&'static str> {
 fn parsed<T: AsRef<str>>(
     texts: impl IntoIterator<Item = T>,
 ) -> Result<Vec<Network>, ClientAddressError> {
-    texts.into_iter().map(|text| network(text.as_ref())).collect()
+    texts.into_iter().map(|text| parse_network(text.as_ref())).collect()
 }
 
-fn network(text: &str) -> Result<Network, ClientAddressError> {
+/// A network, read from a text such as `192.0.2.1`, `192.0.2.0/24` or `2001:db8::/32`.
+///
+/// # Errors
+///
+/// If the text is not a network, or has bits beyond its prefix length.
+///
+/// # Example: a list that an operator wrote
+///
+/// ```
+/// use rate_limit_tower::{AccessLists, parse_network};
+///
+/// let lists = AccessLists::new().block_network(parse_network("192.0.2.0/24")?);
+/// assert!(parse_network("192.0.2.1/24").is_err(), "the address or the length is a mistake");
+/// # Ok::<(), rate_limit_tower::ClientAddressError>(())
+/// ```
+pub fn parse_network(text: &str) -> Result<Network, ClientAddressError> {
     let refused = || ClientAddressError::NotANetwork { text: text.to_owned() };
     let parsed = match text.parse::<IpAddr>() {
         Ok(address) => IpNet::from(address),

@@ -87,6 +87,11 @@ impl Group {
     }
 }
 
+/// The paths that a rule matches, without the names of their parameters.
+pub(crate) fn shapes(rule: &Rule) -> Result<Vec<String>, LayerError> {
+    Ok(member(0, rule)?.patterns.into_iter().map(|pattern| pattern.shape).collect())
+}
+
 /// A rule with what it names, read once for all tables that it is part of.
 fn member(place: usize, rule: &Rule) -> Result<Member<'_>, LayerError> {
     let mut patterns = Vec::with_capacity(rule.paths.len());
