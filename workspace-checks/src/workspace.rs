@@ -77,7 +77,7 @@ pub fn file(path: &str) -> io::Result<TextFile> {
 }
 
 /// The members that are never published.
-pub const OTHERS: [&str; 3] = ["examples", "benches", "workspace-checks"];
+pub const OTHERS: [&str; 4] = ["examples", "benches", "redis-testbed", "workspace-checks"];
 
 /// The Rust files of the `src` folders of all members.
 ///
