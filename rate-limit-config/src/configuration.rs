@@ -1,6 +1,15 @@
 //! What a rules file says, after everything in it was found to work.
 
 use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::document::Document;
+use crate::environment::Environment;
+use crate::problem::{ConfigurationError, Problem};
+use crate::read::{Key, Read};
+use crate::source::Source;
+use crate::validate::{self, Context};
+use crate::{explain, schema, source, tree};
 
 mod access;
 mod identity;
@@ -36,4 +45,101 @@ pub struct Configuration {
     pub block: Vec<AccessEntry>,
     /// What clients are told.
     pub responses: ResponseSettings,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+impl Configuration {
+    /// Reads a rules file, with the variables of `environment` in the place of what they override.
+    ///
+    /// Relative paths in it start from its folder.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or anything in it cannot work: then all of it is told at once.
+    ///
+    /// # Example: the way a program starts
+    ///
+    /// ```no_run
+    /// use rate_limit_config::{Configuration, Environment};
+    ///
+    /// let configuration = Configuration::from_file("limits.toml", &Environment::of_process())?;
+    /// for warning in configuration.warnings() {
+    ///     eprintln!("{warning}");
+    /// }
+    /// # Ok::<(), rate_limit_config::ConfigurationError>(())
+    /// ```
+    pub fn from_file(
+        path: impl AsRef<Path>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigurationError> {
+        let path = path.as_ref();
+        let text = source::read(path)?;
+        Self::from_toml(&path.to_string_lossy(), &text, environment)
+    }
+
+    /// Reads a rules file that somebody else has read. `name` is what messages call it, and its
+    /// folder is where relative paths start from.
+    ///
+    /// # Errors
+    ///
+    /// If anything in it cannot work: then all of it is told at once.
+    ///
+    /// # Example: two limits, and what they mean
+    ///
+    /// ```
+    /// use rate_limit_config::{Configuration, Environment};
+    ///
+    /// let text = r#"
+    /// [[rule]]
+    /// name = "login"
+    /// paths = "/login"
+    /// limit = "5/min"
+    ///
+    /// [[rule]]
+    /// name = "everybody"
+    /// group = "system"
+    /// key = "global"
+    /// limit = "1000/s"
+    /// "#;
+    /// let configuration = Configuration::from_toml("limits.toml", text, &Environment::empty())?;
+    /// assert_eq!(
+    ///     configuration.explain(),
+    ///     "login: 5 per minute per ip, then 1 every 12 s\n    on /login\n\
+    ///      everybody: 1000 per second for all together, then 1 every 1 ms\n    in group system\n",
+    /// );
+    /// # Ok::<(), rate_limit_config::ConfigurationError>(())
+    /// ```
+    pub fn from_toml(
+        name: &str,
+        text: &str,
+        environment: &Environment,
+    ) -> Result<Self, ConfigurationError> {
+        let mut source = Source::new(name, text);
+        let mut root = tree::of_file(&mut source);
+        if source.has_errors() {
+            // What is behind a slip of the syntax would be told as missing.
+            return Err(source.into_error());
+        }
+        environment.override_values(&mut root, &mut source);
+        let context =
+            Context { environment, folder: Path::new(name).parent().unwrap_or(Path::new("")) };
+        let configuration = Document::read(&root, &Key::Root, &mut source)
+            .map(|document| validate::configuration(document, context, &mut source));
+        source.into_result(configuration)
+    }
+
+    /// What is probably not meant, although it can work.
+    pub fn warnings(&self) -> &[Problem] {
+        &self.warnings
+    }
+
+    /// What the rules mean, in plain words: at least one line for each of them. It holds no secret.
+    pub fn explain(&self) -> String {
+        explain::explain(self)
+    }
+
+    /// The JSON schema of rules files, with which editors complete and check them.
+    pub fn json_schema() -> String {
+        schema::schema()
+    }
 }

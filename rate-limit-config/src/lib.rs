@@ -3,7 +3,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod configuration;
+mod document;
+mod environment;
+mod explain;
+mod problem;
+mod read;
+mod schema;
 mod secret;
+mod source;
+mod tree;
+mod validate;
+mod words;
 
 pub use configuration::{
     AccessEntry, BreakerSettings, Configuration, Cost, CountedResponses, Enforcement, HeaderCost,
@@ -11,4 +21,6 @@ pub use configuration::{
     MethodCost, OnMissing, PathMatch, ResponseSettings, RuleSettings, StoreKind, StoreSettings,
     StoreUrl,
 };
+pub use environment::Environment;
+pub use problem::{ConfigurationError, Location, Problem, Severity};
 pub use secret::Secret;

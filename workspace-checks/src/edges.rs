@@ -125,7 +125,16 @@ pub const ROOMS: [Room; 5] = [
     },
     Room {
         name: "rate-limit-config",
-        normal: &["rate-limit-core", "rate-limit-tower", "http"],
+        normal: &[
+            "rate-limit-core",
+            "rate-limit-tower",
+            "hex",
+            "http",
+            "humantime",
+            "serde_json",
+            "strsim",
+            "toml",
+        ],
         conditional: &[],
         out_of_reach: &["actix-web", "poem", "redis", "rocket", "rusqlite"],
     },

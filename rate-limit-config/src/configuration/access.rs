@@ -16,4 +16,6 @@ pub struct AccessEntry {
     pub user_agents: Vec<String>,
     /// The time of day (nanoseconds since the Unix epoch) from which the entry says nothing any more.
     pub until: Option<Timestamp>,
+    /// Why the entry is there, for operators.
+    pub reason: Option<String>,
 }

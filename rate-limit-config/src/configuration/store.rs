@@ -62,6 +62,14 @@ pub struct StoreUrl {
 }
 
 impl StoreUrl {
+    pub(crate) fn new(kind: StoreKind, text: &str, shown: String) -> Self {
+        Self { kind, text: Secret::new(text), shown }
+    }
+
+    pub(crate) fn memory() -> Self {
+        Self::new(StoreKind::Memory, "memory://", "memory://".to_owned())
+    }
+
     /// Which kind of store.
     pub const fn kind(&self) -> StoreKind {
         self.kind

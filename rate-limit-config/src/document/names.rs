@@ -1,0 +1,152 @@
+//! Names of rules, methods, header fields, hosts and paths.
+
+use http::{HeaderName, Method, Uri};
+use rate_limit_core::PolicyName;
+use rate_limit_tower::{Rule, canonical_path};
+use serde_json::json;
+
+use crate::read::{FromText, Refused};
+
+/// The name of a rule, a group or a limit.
+#[derive(Clone, Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl FromText for Name {
+    const EXPECTED: &'static str = "1 to 64 of the characters A-Z a-z 0-9 _ - . :";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        PolicyName::new(text).map(|_| Self(text.to_owned())).map_err(|_| Refused::UNLIKE)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "pattern": "^[A-Za-z0-9_.:-]{1,64}$" })
+    }
+}
+
+/// A method.
+#[derive(Clone, Debug)]
+pub(crate) struct MethodName(pub(crate) Method);
+
+impl FromText for MethodName {
+    const EXPECTED: &'static str = "a method such as \"POST\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        // Methods are case-sensitive, so nobody sends the one in lower case.
+        if text.bytes().any(|byte| byte.is_ascii_lowercase()) {
+            let meant = format!("{:?}", text.to_uppercase());
+            return Err(Refused::because("methods are in capitals").meant(Some(meant)));
+        }
+        Method::from_bytes(text.as_bytes()).map(Self).map_err(|_| Refused::UNLIKE)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "pattern": "^[^a-z\\s]+$", "examples": ["GET", "POST"] })
+    }
+}
+
+/// The name of a header field.
+#[derive(Clone, Debug)]
+pub(crate) struct FieldName(pub(crate) HeaderName);
+
+impl FromText for FieldName {
+    const EXPECTED: &'static str = "the name of a header field such as \"x-api-key\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        HeaderName::from_bytes(text.as_bytes()).map(Self).map_err(|_| Refused::UNLIKE)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "pattern": "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$" })
+    }
+}
+
+/// A host in lower case, or `*.` and a domain for all hosts below that.
+#[derive(Clone, Debug)]
+pub(crate) struct HostName(pub(crate) String);
+
+impl FromText for HostName {
+    const EXPECTED: &'static str =
+        "a host without a port such as \"api.example.com\" or \"*.example.com\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        // The layer knows best what it can match.
+        match Rule::new("host").host(text).shapes() {
+            Ok(_) => Ok(Self(text.to_lowercase())),
+            Err(_) => {
+                let authority = text.parse::<http::uri::Authority>().ok();
+                let host = authority.map(|authority| authority.host().to_lowercase());
+                let meant = host.filter(|host| !host.is_empty() && *host != text);
+                Err(Refused::UNLIKE.meant(meant.map(|host| format!("{host:?}"))))
+            }
+        }
+    }
+}
+
+/// A pattern of paths.
+#[derive(Clone, Debug)]
+pub(crate) struct PathPattern(pub(crate) String);
+
+impl FromText for PathPattern {
+    const EXPECTED: &'static str =
+        "a path such as \"/login\", \"/users/{id}\" or \"/files/{*rest}\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        path(text, |rule| rule.path(text)).map(Self)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "pattern": "^/", "examples": ["/login", "/users/{id}"] })
+    }
+}
+
+/// A path that stands for itself and all below it.
+#[derive(Clone, Debug)]
+pub(crate) struct PathPrefix(pub(crate) String);
+
+impl FromText for PathPrefix {
+    const EXPECTED: &'static str = "a path without braces such as \"/api\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        path(text, |rule| rule.path_prefix(text)).map(Self)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "pattern": "^/[^{}]*$", "examples": ["/api"] })
+    }
+}
+
+/// Asks the layer, which knows best what it can match.
+fn path(text: &str, rule: impl FnOnce(Rule) -> Rule) -> Result<String, Refused> {
+    if !text.starts_with('/') {
+        let meant =
+            (!text.is_empty()).then(|| format!("{:?}", canonical_path(&format!("/{text}"))));
+        return Err(Refused::UNLIKE.meant(meant));
+    }
+    let canonical = canonical_path(text);
+    if canonical != text {
+        let reason = "no request looks like this after its path was brought into canonical form";
+        return Err(Refused::because(reason).meant(Some(format!("{canonical:?}"))));
+    }
+    match rule(Rule::new("path")).shapes() {
+        Ok(_) => Ok(text.to_owned()),
+        Err(rate_limit_tower::LayerError::Path { reason, .. }) => Err(Refused::because(reason)),
+        Err(_) => Err(Refused::UNLIKE),
+    }
+}
+
+/// An absolute URL.
+#[derive(Clone, Debug)]
+pub(crate) struct AbsoluteUrl(pub(crate) String);
+
+impl FromText for AbsoluteUrl {
+    const EXPECTED: &'static str = "an absolute URL such as \"https://example.com/limits\"";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        let is_absolute = text.parse::<Uri>().is_ok_and(|uri| uri.scheme().is_some());
+        if is_absolute { Ok(Self(text.to_owned())) } else { Err(Refused::UNLIKE) }
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "format": "uri" })
+    }
+}

@@ -1,0 +1,125 @@
+//! The text of a rules file, and where in it something is.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::configuration::Configuration;
+use crate::problem::{ConfigurationError, Flaw, Location, Problem, Problems, Severity};
+
+/// The largest file that is read: 16 MiB. A hundred thousand rules fit.
+pub(crate) const MAX_FILE_BYTES: u64 = 16 << 20;
+
+/// Where a value comes from.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    /// The file as a whole.
+    File,
+    /// So many bytes into the file.
+    Offset(usize),
+    /// An environment variable.
+    Variable(Arc<str>),
+}
+
+/// The file and its lines, and what was found in it.
+#[derive(Debug)]
+pub(crate) struct Source<'a> {
+    name: Arc<str>,
+    text: &'a str,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
+    problems: Problems,
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(name: &str, text: &'a str) -> Self {
+        // Some editors begin a file with a byte order mark, which says nothing in UTF-8.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
+        let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
+        Self { name: name.into(), text, lines, problems: Problems::default() }
+    }
+
+    pub(crate) const fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Where a place is, for people.
+    pub(crate) fn location(&self, place: &Place) -> Location {
+        match place {
+            Place::File => Location::File(self.name.clone()),
+            Place::Variable(name) => Location::Variable(name.clone()),
+            Place::Offset(offset) => {
+                let line = self.lines.partition_point(|start| start <= offset).max(1);
+                let start = self.lines.get(line - 1).copied().unwrap_or_default();
+                let before = self.text.get(start..*offset).unwrap_or_default();
+                let column = before.chars().count() + 1;
+                Location::Line { file: self.name.clone(), line, column }
+            }
+        }
+    }
+
+    pub(crate) fn has_errors(&self) -> bool {
+        self.problems.has_errors()
+    }
+
+    /// What is wrong; there is something.
+    pub(crate) fn into_error(self) -> ConfigurationError {
+        self.problems.into_error()
+    }
+
+    /// The configuration with its warnings, or what is wrong with it.
+    pub(crate) fn into_result(
+        self,
+        configuration: Option<Configuration>,
+    ) -> Result<Configuration, ConfigurationError> {
+        match configuration {
+            Some(configuration) if !self.has_errors() => {
+                Ok(Configuration { warnings: self.problems.into_warnings(), ..configuration })
+            }
+            _ => Err(self.into_error()),
+        }
+    }
+
+    /// Notes why the file is refused.
+    pub(crate) fn refuse(&mut self, place: &Place, key: impl ToString, flaw: Flaw) {
+        self.note(Severity::Error, place, key, flaw);
+    }
+
+    /// Notes what is probably not meant.
+    pub(crate) fn warn(&mut self, place: &Place, key: impl ToString, flaw: Flaw) {
+        self.note(Severity::Warning, place, key, flaw);
+    }
+
+    fn note(&mut self, severity: Severity, place: &Place, key: impl ToString, flaw: Flaw) {
+        let location = self.location(place);
+        self.problems.push(Problem::new(severity, location, key.to_string(), flaw));
+    }
+}
+
+/// The text of a file.
+pub(crate) fn read(path: &Path) -> Result<String, ConfigurationError> {
+    let name: Arc<str> = path.to_string_lossy().into();
+    let refused = |location, message: String| {
+        let flaw = Flaw::new(message);
+        ConfigurationError::one(Problem::new(Severity::Error, location, String::new(), flaw))
+    };
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(|error| {
+            refused(Location::File(name.clone()), format!("the file cannot be read: {error}"))
+        })?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = format!("the file is too long; expected at most {MAX_FILE_BYTES} bytes");
+        return Err(refused(Location::File(name), message));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let before = error.as_bytes().get(..valid).unwrap_or_default();
+        let before = String::from_utf8_lossy(before);
+        let location = Source::new(&name, &before).location(&Place::Offset(before.len()));
+        refused(location, "the bytes from here on are no text; expected UTF-8".to_owned())
+    })
+}

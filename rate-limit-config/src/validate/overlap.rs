@@ -1,0 +1,121 @@
+//! Rules that match the same requests.
+//!
+//! Of two rules of a group with a host, a method and a path in common nobody can say which one
+//! applies. The layer would refuse them too; here both are named with the lines they stand in, and
+//! all such pairs at once.
+
+use std::collections::{HashMap, HashSet};
+
+use rate_limit_tower::Rule;
+
+use crate::document::RuleSection;
+use crate::problem::Flaw;
+use crate::read::{Key, Located, OneOrMany};
+use crate::source::Source;
+
+/// How many combinations of hosts, methods and paths the rules may name together. Every one of them
+/// is looked at, here and when the layer is built.
+const MAX_TARGETS: usize = 1_000_000;
+
+/// What a rule matches: its group, a host, a method, and the shape of a path. Empty for all of them.
+type Target<'a> = (&'a str, &'a str, &'a str, String);
+
+pub(super) fn check(sections: &[Located<RuleSection>], list: &Key<'_>, source: &mut Source<'_>) {
+    let mut owners: HashMap<Target<'_>, usize> = HashMap::new();
+    let mut told = HashSet::new();
+    for (index, Located { value: section, .. }) in sections.iter().enumerate() {
+        let Some(name) = &section.name else {
+            continue;
+        };
+        let key = list.named(&name.value.0);
+        let targets = Targets::of(section);
+        if owners.len() + targets.count() > MAX_TARGETS {
+            let message = format!(
+                "up to this rule, the rules name more than {MAX_TARGETS} combinations of hosts, \
+                 methods and paths; expected fewer, such as one path with a parameter for many"
+            );
+            return source.refuse(&name.place, key, Flaw::new(message));
+        }
+        for target in targets.each() {
+            let (_, host, method, shape) = target.clone();
+            // A rule may name a path twice, as a pattern and as a prefix.
+            let Some(owner) = owners.insert(target, index).filter(|owner| *owner != index) else {
+                continue;
+            };
+            let other = sections.get(owner).and_then(|section| section.value.name.as_ref());
+            let Some(other) = other.filter(|_| told.insert((owner, index))) else {
+                continue;
+            };
+            let message = format!(
+                "this rule and the rule `{}` at {} both match {}; expected different methods, \
+                 paths or hosts, or different groups if both shall apply",
+                other.value.0,
+                source.location(&other.place),
+                requests(host, method, &shape),
+            );
+            source.refuse(&name.place, key, Flaw::new(message));
+        }
+    }
+}
+
+/// What one rule names.
+struct Targets<'a> {
+    group: &'a str,
+    hosts: Vec<&'a str>,
+    methods: Vec<&'a str>,
+    shapes: Vec<String>,
+}
+
+impl<'a> Targets<'a> {
+    fn of(section: &'a RuleSection) -> Self {
+        let mut rule = Rule::new("shapes");
+        for path in section.paths.iter().flat_map(|paths| &paths.value.0) {
+            rule = rule.path(&path.value.0);
+        }
+        for path in section.path_prefixes.iter().flat_map(|paths| &paths.value.0) {
+            rule = rule.path_prefix(&path.value.0);
+        }
+        Self {
+            group: section.group.as_ref().map_or("", |group| &group.value.0),
+            hosts: or_all(&section.host, |host| &host.0),
+            methods: or_all(&section.methods, |method| method.0.as_str()),
+            // What cannot work was noted when it was read.
+            shapes: match rule.shapes() {
+                Ok(shapes) if !shapes.is_empty() => shapes,
+                _ => vec![String::new()],
+            },
+        }
+    }
+
+    fn count(&self) -> usize {
+        self.hosts.len().saturating_mul(self.methods.len()).saturating_mul(self.shapes.len())
+    }
+
+    fn each(&self) -> impl Iterator<Item = Target<'a>> {
+        let group = self.group;
+        self.hosts.iter().flat_map(move |host| {
+            self.methods.iter().flat_map(move |method| {
+                self.shapes.iter().map(move |shape| (group, *host, *method, shape.clone()))
+            })
+        })
+    }
+}
+
+/// The values of a list, or one empty text that stands for all.
+fn or_all<'a, T>(
+    list: &'a Option<Located<OneOrMany<T>>>,
+    text: impl Fn(&'a T) -> &'a str,
+) -> Vec<&'a str> {
+    match list {
+        Some(list) => list.value.0.iter().map(|located| text(&located.value)).collect(),
+        None => vec![""],
+    }
+}
+
+/// The requests that two rules match, for people.
+fn requests(host: &str, method: &str, shape: &str) -> String {
+    let method = if method.is_empty() { "any method" } else { method };
+    let path = if shape.is_empty() { "any path".to_owned() } else { format!("`{shape}`") };
+    let host = if host.is_empty() { String::new() } else { format!(" of `{host}`") };
+    format!("{method} on {path}{host}")
+}

@@ -1,0 +1,98 @@
+//! The sections `tiers.NAME`.
+
+use std::collections::{BTreeSet, HashMap};
+use std::mem::discriminant;
+
+use super::given;
+use super::limits::limits;
+use super::rules::ReadRule;
+use crate::configuration::IdentitySettings;
+use crate::document::{LimitValue, Name};
+use crate::problem::Flaw;
+use crate::read::{Key, Located, Map, OneOrMany, closest};
+use crate::source::{Place, Source};
+
+/// Gives the rules the limits of their tiers; returns the names of these.
+pub(super) fn tiers(
+    section: Option<Located<Map<Map<OneOrMany<LimitValue>>>>>,
+    rules: &mut [ReadRule],
+    key: &Key<'_>,
+    source: &mut Source<'_>,
+) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let sections = given(section).map(|map| map.0).unwrap_or_default();
+    // The rule of each name; of several, which were noted, the last one.
+    let places: HashMap<String, usize> =
+        rules.iter().enumerate().map(|(at, rule)| (rule.settings.name.clone(), at)).collect();
+    for (tier, of_rules) in sections {
+        let key = key.named(&tier.value);
+        if of_rules.value.0.is_empty() {
+            let message = "this tier names no rule; expected at least one, such as `login = \
+                           \"100/min\"`";
+            source.refuse(&tier.place, key, Flaw::new(message));
+        }
+        for (rule, values) in of_rules.value.0 {
+            let key = key.named(&rule.value);
+            let found = places.get(&rule.value).and_then(|at| rules.get_mut(*at));
+            let Some(found) = found else {
+                let known = || rules.iter().map(|rule| rule.settings.name.as_str());
+                let meant = closest(&rule.value, known()).map(|name| format!("`{name}`"));
+                source.refuse(
+                    &rule.place,
+                    key,
+                    Flaw::new("there is no rule of this name").meant(meant),
+                );
+                continue;
+            };
+            let replaced = limits(&values.value, &found.terms, &key, source);
+            warn_of_other_buckets(found, &replaced, &values.place, &key, source);
+            found.settings.tiers.insert(tier.value.clone(), replaced);
+        }
+        names.insert(tier.value);
+    }
+    names
+}
+
+/// A limit that counts in another way counts elsewhere.
+fn warn_of_other_buckets(
+    rule: &ReadRule,
+    replaced: &[std::sync::Arc<rate_limit_core::RateLimitPolicy>],
+    place: &Place,
+    key: &Key<'_>,
+    source: &mut Source<'_>,
+) {
+    let changed = rule.settings.limits.iter().find(|own| {
+        replaced.iter().any(|other| {
+            other.name() == own.name()
+                && discriminant(other.algorithm()) != discriminant(own.algorithm())
+        })
+    });
+    if let Some(own) = changed {
+        let message = format!(
+            "the limit `{}` counts in another way in this tier, so whoever changes to it starts anew",
+            own.name(),
+        );
+        source.warn(place, key, Flaw::new(message));
+    }
+}
+
+/// Tiers are of use only to somebody who can have one.
+pub(super) fn check_use(
+    tiers: &BTreeSet<String>,
+    default: Option<&Located<Name>>,
+    identity: &IdentitySettings,
+    source: &mut Source<'_>,
+) {
+    if let Some(Located { place, value: Name(tier) }) = default
+        && !tiers.contains(tier)
+    {
+        let meant = closest(tier, tiers.iter().map(String::as_str)).map(|name| format!("{name:?}"));
+        let flaw =
+            Flaw::new("there is no tier of this name").value(format!("{tier:?}")).meant(meant);
+        source.refuse(place, "identity.default_tier", flaw);
+    }
+    if !tiers.is_empty() && identity.jwt.is_none() && default.is_none() {
+        let message = "nobody is of any tier; expected `[identity.jwt]`, whose tokens name tiers";
+        source.refuse(&Place::File, "tiers", Flaw::new(message));
+    }
+}
