@@ -1,11 +1,46 @@
-//! The way to the server.
+//! The way to the servers.
+//!
+//! A [`Link`] finds the server that holds the buckets of a slot and runs scripts there. Every
+//! server is a [`Node`] with a supervisor task that makes its connection and makes it anew; whoever
+//! calls finds it connected or away and waits for nothing but the reply.
+//!
+//! What may have run is never sent a second time. `NOSCRIPT`, `MOVED`, `ASK` and `TRYAGAIN` prove
+//! that nothing ran, and only they are followed.
 
-use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use rate_limit_core::{RepositoryError, RepositoryErrorKind};
-use redis::aio::MultiplexedConnection;
+use redis::Value;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
 
+use crate::guard::breaker::BreakerLimits;
+use crate::health::{Health, Reporter};
 use crate::script::ScriptCall;
+use crate::url::{Place, RedisUrl};
+
+mod cluster;
+mod dial;
+mod error;
+mod node;
+mod sentinel;
+mod slots;
+mod supervisor;
+#[cfg(feature = "tls")]
+mod tls;
+
+use cluster::{Asking, Cluster, Keeper};
+use dial::{Address, Dialer};
+pub(crate) use error::LinkError;
+use node::Live;
+pub(crate) use node::Node;
+use sentinel::Sentinels;
+use supervisor::{Supervised, Supervisor, Whereabouts};
+#[cfg(feature = "tls")]
+pub(crate) use tls::Encryption;
+#[cfg(feature = "tls")]
+pub use tls::TlsOptions;
 
 /// A slot of a cluster: what decides on which node a key lies.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -22,6 +57,16 @@ impl Slot {
     pub(crate) fn of_tag(tag: &[u8]) -> Self {
         Self(crc16::State::<crc16::XMODEM>::calculate(tag) % Self::COUNT)
     }
+
+    /// The number of the slot.
+    pub(crate) fn index(self) -> usize {
+        usize::from(self.0)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn for_test(number: u16) -> Self {
+        Self(number)
+    }
 }
 
 /// How many servers share the keys.
@@ -33,80 +78,197 @@ pub(crate) enum Topology {
     Cluster,
 }
 
-/// Why a call has no answer.
-#[derive(Debug)]
-pub(crate) struct LinkError {
-    kind: RepositoryErrorKind,
-    source: Option<redis::RedisError>,
+/// How to reach the servers.
+#[derive(Clone, Debug)]
+pub(crate) struct LinkOptions {
+    pub(crate) url: RedisUrl,
+    /// How long one call may take.
+    pub(crate) deadline: Duration,
+    /// From the name look-up until a connection is ready.
+    pub(crate) connect_timeout: Duration,
+    /// So many calls are under way at most.
+    pub(crate) max_in_flight: usize,
+    pub(crate) breaker: BreakerLimits,
+    #[cfg(feature = "tls")]
+    pub(crate) encryption: Option<Encryption>,
 }
 
-impl LinkError {
-    pub(crate) const fn new(kind: RepositoryErrorKind) -> Self {
-        Self { kind, source: None }
-    }
-}
-
-impl From<redis::RedisError> for LinkError {
-    fn from(error: redis::RedisError) -> Self {
-        let kind = if error.is_timeout() {
-            RepositoryErrorKind::Timeout
-        } else {
-            RepositoryErrorKind::Unavailable
-        };
-        Self { kind, source: Some(error) }
-    }
-}
-
-impl From<LinkError> for RepositoryError {
-    fn from(error: LinkError) -> Self {
-        match error.source {
-            Some(source) => Self::with_source(error.kind, source),
-            None => Self::new(error.kind),
-        }
-    }
-}
-
-/// A connection that many calls share.
-#[derive(Clone)]
+/// The way to the servers. Copies share everything; the last one ends the tasks.
+#[derive(Clone, Debug)]
 pub(crate) struct Link {
-    connection: MultiplexedConnection,
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    servers: Servers,
+    reporter: Arc<Reporter>,
+}
+
+#[derive(Debug)]
+enum Servers {
+    One { node: Arc<Node>, _supervised: Supervised },
+    Cluster { cluster: Arc<Cluster>, _keeper: Keeper },
 }
 
 impl Link {
+    /// Starts to connect and returns at once. Tasks run on `runtime`.
+    pub(crate) fn open(options: LinkOptions, runtime: &Handle) -> Self {
+        let reporter = Arc::new(Reporter::new());
+        let LinkOptions { url, deadline, connect_timeout, max_in_flight, breaker, .. } = options;
+        let dialer = Dialer {
+            credentials: url.credentials,
+            database: url.database,
+            connect_timeout,
+            queue: max_in_flight,
+            #[cfg(feature = "tls")]
+            encryption: options.encryption,
+        };
+        let (name, whereabouts) = match url.place {
+            Place::Cluster { seeds } => {
+                let reporter_too = Arc::clone(&reporter);
+                let runtime = runtime.clone();
+                let cluster = Cluster::new(seeds, runtime, dialer, breaker, deadline, reporter_too);
+                let cluster = Arc::new(cluster);
+                let keeper = cluster.keep();
+                let servers = Servers::Cluster { cluster, _keeper: keeper };
+                return Self { inner: Arc::new(Inner { servers, reporter }) };
+            }
+            Place::Server(endpoint) => {
+                (endpoint.to_string(), Whereabouts::Fixed(Address::Tcp(endpoint)))
+            }
+            Place::Socket(path) => {
+                let name = path.display().to_string();
+                (name, Whereabouts::Fixed(Address::Socket(Arc::from(path))))
+            }
+            Place::Sentinel { sentinels, master, credentials } => {
+                let dialer = Dialer { credentials, database: 0, ..dialer.clone() };
+                let sentinels = Sentinels::new(sentinels, master.clone(), dialer);
+                (master, Whereabouts::Sentinels(Box::new(sentinels)))
+            }
+        };
+        let node = Node::new(Arc::from(name), breaker, deadline, Arc::clone(&reporter));
+        let node = Arc::new(node);
+        let supervised = Supervisor {
+            node: Arc::clone(&node),
+            whereabouts,
+            dialer,
+            reporter: Arc::clone(&reporter),
+            is_eviction_checked: Arc::new(AtomicBool::new(false)),
+            troubled: Arc::new(Notify::new()),
+        }
+        .start(runtime);
+        let servers = Servers::One { node, _supervised: supervised };
+        Self { inner: Arc::new(Inner { servers, reporter }) }
+    }
+
     /// Connects to the server at `url`.
     pub(crate) async fn connect(url: &str) -> Result<Self, LinkError> {
-        let client = redis::Client::open(url)?;
-        let info = client.get_connection_info().clone();
-        // Off by default in this version of the client, which delays small packets.
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let client = redis::Client::open(info.set_tcp_settings(tcp))?;
-        Ok(Self { connection: client.get_multiplexed_async_connection().await? })
+        let url = RedisUrl::parse(url).map_err(|_| LinkError::Corrupt("URL"))?;
+        let deadline = std::time::Duration::from_secs(1);
+        let options = LinkOptions {
+            url,
+            deadline,
+            connect_timeout: deadline,
+            max_in_flight: 1_024,
+            breaker: BreakerLimits::DEFAULT,
+            #[cfg(feature = "tls")]
+            encryption: None,
+        };
+        let link = Self::open(options, &Handle::current());
+        while !link.health().is_well() {
+            crate::clock::pause(Duration::from_millis(1)).await;
+        }
+        Ok(link)
     }
 
     /// How many servers share the keys.
-    pub(crate) const fn topology(&self) -> Topology {
-        Topology::OneServer
+    pub(crate) fn topology(&self) -> Topology {
+        match &self.inner.servers {
+            Servers::One { .. } => Topology::OneServer,
+            Servers::Cluster { .. } => Topology::Cluster,
+        }
     }
 
     /// Runs a script on the node that owns `slot`; sends its text if the server does not know it.
-    pub(crate) async fn evaluate(
-        &self,
-        _slot: Slot,
-        call: &ScriptCall,
-    ) -> Result<redis::Value, LinkError> {
-        let mut connection = self.connection.clone();
-        match connection.send_packed_command(&call.evalsha()).await {
-            // The reply proves that nothing ran, so sending it again charges nothing twice.
-            Err(error) if error.code() == Some("NOSCRIPT") => {
-                Ok(connection.send_packed_command(&call.eval()).await?)
+    pub(crate) async fn evaluate(&self, slot: Slot, call: &ScriptCall) -> Result<Value, LinkError> {
+        match &self.inner.servers {
+            Servers::One { node, .. } => {
+                let live = node.live()?;
+                evaluate_on(node, &live, call, Asking::No).await
             }
-            other => Ok(other?),
+            Servers::Cluster { cluster, .. } => cluster.evaluate(slot, call).await,
         }
+    }
+
+    /// The server that holds the buckets of `slot`.
+    pub(crate) fn node(&self, slot: Slot) -> Result<Arc<Node>, LinkError> {
+        match &self.inner.servers {
+            Servers::One { node, .. } => Ok(Arc::clone(node)),
+            Servers::Cluster { cluster, .. } => cluster.node(slot),
+        }
+    }
+
+    /// Sends `command` to the node that owns `slot`, once.
+    pub(crate) async fn command(
+        &self,
+        slot: Slot,
+        command: &redis::Cmd,
+    ) -> Result<Value, LinkError> {
+        let node = self.node(slot)?;
+        Self::command_on(&node, command).await
+    }
+
+    /// Sends `command` to one server, once. For administration, which asks every server.
+    pub(crate) async fn command_on(node: &Node, command: &redis::Cmd) -> Result<Value, LinkError> {
+        let live = node.live()?;
+        node.ask(&live, command).await
+    }
+
+    /// Every server that holds buckets.
+    pub(crate) fn nodes(&self) -> Vec<Arc<Node>> {
+        match &self.inner.servers {
+            Servers::One { node, .. } => vec![Arc::clone(node)],
+            Servers::Cluster { cluster, .. } => cluster.nodes(),
+        }
+    }
+
+    /// How the servers are doing.
+    pub(crate) fn health(&self) -> Health {
+        Health {
+            servers: match &self.inner.servers {
+                Servers::One { node, .. } => vec![node.health()],
+                Servers::Cluster { cluster, .. } => cluster.health(),
+            },
+        }
+    }
+
+    /// Where changes are reported.
+    pub(crate) fn reporter(&self) -> &Arc<Reporter> {
+        &self.inner.reporter
     }
 }
 
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Link(..)")
+/// Runs a script over one connection.
+async fn evaluate_on(
+    node: &Node,
+    live: &Arc<Live>,
+    call: &ScriptCall,
+    asking: Asking,
+) -> Result<Value, LinkError> {
+    let send = async |command: redis::Cmd| match asking {
+        Asking::No => node.ask(live, &command).await,
+        Asking::Yes => {
+            let mut commands = redis::Pipeline::with_capacity(2);
+            commands.cmd("ASKING");
+            commands.add_command(command);
+            node.ask_second(live, &commands).await
+        }
+    };
+    match send(call.evalsha()).await {
+        // The reply proves that nothing ran, so sending it again charges nothing twice. The text
+        // goes to this one node and needs no permission to load scripts.
+        Err(error) if error.code() == Some("NOSCRIPT") => send(call.eval()).await,
+        other => other,
     }
 }

@@ -1,0 +1,187 @@
+//! Why a call has no answer, and what that says about the server.
+
+use std::sync::Arc;
+
+use rate_limit_core::{RepositoryError, RepositoryErrorKind};
+use redis::{RedisError, ServerError};
+use thiserror::Error;
+
+use crate::guard::breaker::{Failure, Report};
+use crate::health::AwayReason;
+
+/// Why a call has no answer. Cheap to copy, because many callers may share one call.
+#[derive(Clone, Debug, Error)]
+pub(crate) enum LinkError {
+    /// There is no connection; nothing was sent.
+    #[error("the server {0}")]
+    Away(AwayReason),
+    /// The breaker is open; nothing was sent.
+    #[error("the breaker is open")]
+    BreakerOpen,
+    /// Too many calls are under way; nothing was sent.
+    #[error("as many calls as allowed are under way")]
+    BulkheadFull,
+    /// The slot is being moved to another node and has not arrived; nothing ran.
+    #[error("the slot of the keys is being moved between nodes of the cluster")]
+    SlotMoving,
+    /// No reply came within the deadline.
+    #[error("no reply came within the deadline")]
+    TimedOut,
+    /// The connection broke before the reply came.
+    #[error("the connection broke: {0}")]
+    Lost(Arc<str>),
+    /// The server replied with an error.
+    #[error("the server replied {code}: {detail}")]
+    Refused {
+        /// The first word of the reply.
+        code: Arc<str>,
+        /// The rest of it.
+        detail: Arc<str>,
+    },
+    /// The reply is none of ours.
+    #[error("the reply has an unexpected form: {0}")]
+    Corrupt(&'static str),
+}
+
+impl LinkError {
+    /// The error in a reply of the server.
+    pub(crate) fn from_reply(error: &ServerError) -> Self {
+        Self::Refused {
+            code: Arc::from(error.code()),
+            detail: Arc::from(error.details().unwrap_or_default()),
+        }
+    }
+
+    /// What kept the reply from coming.
+    pub(crate) fn from_transport(error: &RedisError) -> Self {
+        match error.code() {
+            Some(code) => Self::Refused {
+                code: Arc::from(code),
+                detail: Arc::from(error.detail().unwrap_or_default()),
+            },
+            None => Self::Lost(Arc::from(error.to_string())),
+        }
+    }
+
+    /// The error code of the server's reply, if it was one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        match self {
+            Self::Refused { code, .. } => Some(code),
+            _ => None,
+        }
+    }
+
+    /// What the error says about the server.
+    pub(crate) fn report(&self) -> Report {
+        match self {
+            Self::Away(_) | Self::BreakerOpen | Self::BulkheadFull | Self::SlotMoving => {
+                Report::Inconclusive
+            }
+            Self::TimedOut | Self::Lost(_) => Report::Failure(Failure::Silence),
+            // They prove that the server works; whoever can follow them has done so.
+            Self::Refused { code, .. } if matches!(&**code, "MOVED" | "ASK" | "TRYAGAIN") => {
+                Report::Inconclusive
+            }
+            Self::Refused { .. } | Self::Corrupt(_) => Report::Failure(Failure::Refusal),
+        }
+    }
+
+    /// Why the connection is of no use any more, if the reply says so.
+    pub(crate) fn ends_connection(&self) -> Option<AwayReason> {
+        let Self::Refused { code, .. } = self else { return None };
+        match &**code {
+            "READONLY" | "MASTERDOWN" => Some(AwayReason::NotMaster),
+            "LOADING" => Some(AwayReason::Loading),
+            "NOAUTH" | "WRONGPASS" => Some(AwayReason::WrongCredentials { code: Arc::clone(code) }),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> RepositoryErrorKind {
+        match self {
+            Self::Away(reason) if reason.needs_action() => RepositoryErrorKind::Misconfigured,
+            Self::Away(_) | Self::BreakerOpen | Self::SlotMoving | Self::Lost(_) => {
+                RepositoryErrorKind::Unavailable
+            }
+            Self::BulkheadFull => RepositoryErrorKind::Overloaded,
+            Self::TimedOut => RepositoryErrorKind::Timeout,
+            Self::Corrupt(_) => RepositoryErrorKind::Corrupt,
+            Self::Refused { code, .. } => match &**code {
+                "NOAUTH" | "WRONGPASS" | "NOPERM" | "CROSSSLOT" => {
+                    RepositoryErrorKind::Misconfigured
+                }
+                // What a script of ours or the command itself complains about.
+                "ERR" | "WRONGTYPE" => RepositoryErrorKind::Corrupt,
+                _ => RepositoryErrorKind::Unavailable,
+            },
+        }
+    }
+}
+
+impl From<LinkError> for RepositoryError {
+    fn from(error: LinkError) -> Self {
+        Self::with_source(error.kind(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> LinkError {
+        LinkError::Refused { code: code.into(), detail: "".into() }
+    }
+
+    #[test]
+    fn what_the_server_cannot_help_counts_and_redirections_do_not() {
+        for code in [
+            "READONLY",
+            "LOADING",
+            "OOM",
+            "BUSY",
+            "CLUSTERDOWN",
+            "MASTERDOWN",
+            "NOREPLICAS",
+            "MISCONF",
+            "NOAUTH",
+            "NOPERM",
+            "ERR",
+            "WRONGTYPE",
+        ] {
+            let report = refused(code).report();
+            assert_eq!(report, Report::Failure(Failure::Refusal), "{code}");
+        }
+        for code in ["MOVED", "ASK", "TRYAGAIN"] {
+            assert_eq!(refused(code).report(), Report::Inconclusive, "{code}");
+        }
+        assert_eq!(LinkError::TimedOut.report(), Report::Failure(Failure::Silence));
+        assert_eq!(LinkError::Lost("x".into()).report(), Report::Failure(Failure::Silence));
+        assert_eq!(LinkError::Corrupt("x").report(), Report::Failure(Failure::Refusal));
+        assert_eq!(LinkError::BulkheadFull.report(), Report::Inconclusive);
+        assert_eq!(LinkError::Away(AwayReason::Silent).report(), Report::Inconclusive);
+    }
+
+    #[test]
+    fn only_what_a_new_connection_may_cure_ends_the_old_one() {
+        for code in ["READONLY", "MASTERDOWN", "LOADING", "NOAUTH", "WRONGPASS"] {
+            assert!(refused(code).ends_connection().is_some(), "{code}");
+        }
+        for code in ["OOM", "BUSY", "MISCONF", "NOREPLICAS", "NOPERM", "CLUSTERDOWN", "ERR"] {
+            assert!(refused(code).ends_connection().is_none(), "{code}");
+        }
+    }
+
+    #[test]
+    fn kinds_tell_callers_who_has_to_act() {
+        let kind = |error: LinkError| RepositoryError::from(error).kind();
+        assert_eq!(kind(refused("NOPERM")), RepositoryErrorKind::Misconfigured);
+        assert_eq!(kind(refused("OOM")), RepositoryErrorKind::Unavailable);
+        assert_eq!(kind(LinkError::TimedOut), RepositoryErrorKind::Timeout);
+        assert_eq!(kind(LinkError::BulkheadFull), RepositoryErrorKind::Overloaded);
+        assert_eq!(kind(LinkError::Corrupt("x")), RepositoryErrorKind::Corrupt);
+        let away = |reason| kind(LinkError::Away(reason));
+        assert_eq!(away(AwayReason::Silent), RepositoryErrorKind::Unavailable);
+        let refused = AwayReason::WrongCredentials { code: "WRONGPASS".into() };
+        assert_eq!(away(refused), RepositoryErrorKind::Misconfigured);
+    }
+}

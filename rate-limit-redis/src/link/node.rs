@@ -1,0 +1,361 @@
+//! One server: whether there is a connection to it, whether it is asked, and asking it.
+//!
+//! Callers see "connected" or "away" and never wait for a connection to be made; making one is
+//! the [supervisor](super::supervisor)'s work.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Pipeline, RedisResult, Value};
+use tokio::sync::Notify;
+
+use super::dial::Dialed;
+use super::error::LinkError;
+use crate::clock::now;
+use crate::guard::breaker::{
+    Admission, Breaker, BreakerLimits, Failure, Phase, Report, Ticket, Turn,
+};
+use crate::health::{AwayReason, BreakerState, HealthEvent, Reporter, ServerHealth};
+
+/// After so many unanswered calls in a row, each sent when the one before had already been given
+/// up, the connection is replaced. Calls that wait side by side count as one: a server that paused
+/// for one deadline is no reason for all its clients to reconnect.
+const SILENCES_TO_REPLACE: u32 = 3;
+
+/// One server.
+#[derive(Debug)]
+pub(crate) struct Node {
+    name: Arc<str>,
+    state: ArcSwap<State>,
+    /// Taken while the state changes, so that changes are reported in their order and once.
+    changing: Mutex<()>,
+    breaker: Mutex<Breaker>,
+    /// How long a call may take.
+    deadline: Duration,
+    reporter: Arc<Reporter>,
+    /// Wakes the supervisor: there is no connection any more, or it has ended.
+    lost: Arc<Notify>,
+    /// Wakes those who follow a redirection to a node that is just being connected.
+    connected: Notify,
+}
+
+/// What callers see.
+#[derive(Debug)]
+enum State {
+    Connected(Arc<Live>),
+    Away(AwayReason),
+}
+
+/// A connection in use.
+#[derive(Debug)]
+pub(crate) struct Live {
+    dialed: Dialed,
+    since: Instant,
+    silences: AtomicU32,
+    /// When the last silence was counted, in nanoseconds since `since`.
+    silent_at: AtomicU64,
+    /// When the last reply came, in nanoseconds since `since`.
+    heard_at: AtomicU64,
+}
+
+impl Live {
+    fn new(dialed: Dialed) -> Self {
+        Self {
+            dialed,
+            since: now(),
+            silences: AtomicU32::new(0),
+            silent_at: AtomicU64::new(0),
+            heard_at: AtomicU64::new(0),
+        }
+    }
+
+    /// For how long no reply has come.
+    pub(super) fn quiet_for(&self) -> Duration {
+        let heard_at = Duration::from_nanos(self.heard_at.load(Ordering::Relaxed));
+        self.since.elapsed().saturating_sub(heard_at)
+    }
+
+    /// How old the connection is.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether the connection has ended by itself.
+    pub(super) fn has_ended(&self) -> bool {
+        self.dialed.driver.is_finished()
+    }
+
+    fn nanos(&self, at: Instant) -> u64 {
+        let nanos = at.saturating_duration_since(self.since).as_nanos();
+        u64::try_from(nanos).unwrap_or(u64::MAX)
+    }
+}
+
+impl Node {
+    pub(crate) fn new(
+        name: Arc<str>,
+        limits: BreakerLimits,
+        deadline: Duration,
+        reporter: Arc<Reporter>,
+    ) -> Self {
+        Self {
+            name,
+            state: ArcSwap::from_pointee(State::Away(AwayReason::Connecting)),
+            changing: Mutex::new(()),
+            breaker: Mutex::new(Breaker::new(limits)),
+            deadline,
+            reporter,
+            lost: Arc::new(Notify::new()),
+            connected: Notify::new(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// How the server is doing.
+    pub(crate) fn health(&self) -> ServerHealth {
+        let away = match &**self.state.load() {
+            State::Connected(_) => None,
+            State::Away(reason) => Some(reason.clone()),
+        };
+        let breaker = match self.breaker().phase() {
+            Phase::Closed => BreakerState::Closed,
+            Phase::Open(_) => BreakerState::Open,
+            Phase::HalfOpen(_) => BreakerState::HalfOpen,
+        };
+        ServerHealth { server: Arc::clone(&self.name), away, breaker }
+    }
+
+    /// The connection, if there is one.
+    pub(super) fn live(&self) -> Result<Arc<Live>, LinkError> {
+        match &**self.state.load() {
+            State::Connected(live) => Ok(Arc::clone(live)),
+            State::Away(reason) => Err(LinkError::Away(reason.clone())),
+        }
+    }
+
+    /// Why nothing can be sent, if that is so.
+    pub(crate) fn absence(&self) -> Option<LinkError> {
+        match &**self.state.load() {
+            State::Connected(_) => None,
+            State::Away(reason) => Some(LinkError::Away(reason.clone())),
+        }
+    }
+
+    /// The connection, as soon as there is one. Only for a server that another one has just sent
+    /// us to; the caller's deadline ends the waiting.
+    pub(super) async fn live_soon(&self) -> Arc<Live> {
+        loop {
+            let connected = self.connected.notified();
+            if let Ok(live) = self.live() {
+                return live;
+            }
+            connected.await;
+        }
+    }
+
+    /// Sends one command and waits for its reply.
+    pub(super) async fn ask(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, LinkError> {
+        let mut connection = live.dialed.connection.clone();
+        self.exchange(live, async move { connection.send_packed_command(command).await }).await
+    }
+
+    /// Sends two commands at once and waits for the reply to the second one.
+    pub(super) async fn ask_second(
+        &self,
+        live: &Arc<Live>,
+        commands: &Pipeline,
+    ) -> Result<Value, LinkError> {
+        let mut connection: MultiplexedConnection = live.dialed.connection.clone();
+        let second = async move {
+            let replies = connection.send_packed_commands(commands, 0, 2).await?;
+            Ok(replies.into_iter().nth(1).unwrap_or(Value::Nil))
+        };
+        self.exchange(live, second).await
+    }
+
+    async fn exchange(
+        &self,
+        live: &Arc<Live>,
+        reply: impl Future<Output = RedisResult<Value>>,
+    ) -> Result<Value, LinkError> {
+        let mut outstanding = Outstanding { node: self, live, sent: now(), is_answered: false };
+        let reply = tokio::time::timeout(self.deadline, reply).await;
+        let error = match reply {
+            Err(_) => return Err(LinkError::TimedOut),
+            Ok(Ok(Value::ServerError(error))) => {
+                outstanding.answered();
+                LinkError::from_reply(&error)
+            }
+            Ok(Ok(value)) => {
+                outstanding.answered();
+                return Ok(value);
+            }
+            Ok(Err(error)) => LinkError::from_transport(&error),
+        };
+        outstanding.is_answered = true;
+        match (&error, error.ends_connection()) {
+            (LinkError::Lost(cause), _) => {
+                self.lose(live, AwayReason::Lost { cause: Arc::clone(cause) });
+            }
+            (_, Some(reason)) => self.lose(live, reason),
+            _ => {}
+        }
+        Err(error)
+    }
+
+    /// There is a connection now.
+    pub(super) fn connect(&self, dialed: Dialed) -> Arc<Live> {
+        let live = Arc::new(Live::new(dialed));
+        {
+            let _changing = self.changing();
+            self.state.store(Arc::new(State::Connected(Arc::clone(&live))));
+            self.reporter.report(&self.name, HealthEvent::Connected);
+        }
+        self.breaker().heard(now());
+        self.connected.notify_waiters();
+        live
+    }
+
+    /// Takes `live` out of use, unless that has happened already.
+    pub(super) fn lose(&self, live: &Arc<Live>, reason: AwayReason) {
+        {
+            let _changing = self.changing();
+            match &**self.state.load() {
+                State::Connected(current) if Arc::ptr_eq(current, live) => {}
+                _ => return,
+            }
+            self.store_away(reason);
+        }
+        // Calls that wait on a connection nobody reads any more need not wait for their deadline.
+        live.dialed.driver.abort();
+        self.lost.notify_one();
+    }
+
+    /// An attempt to connect has failed.
+    pub(super) fn stay_away(&self, reason: AwayReason) {
+        let _changing = self.changing();
+        match &**self.state.load() {
+            State::Connected(_) => {}
+            State::Away(before) if before.is_like(&reason) => {
+                // Not a change; only the text may be newer.
+                self.state.store(Arc::new(State::Away(reason)));
+            }
+            State::Away(_) => self.store_away(reason),
+        }
+    }
+
+    /// What is notified when a connection is lost.
+    pub(super) const fn lost(&self) -> &Arc<Notify> {
+        &self.lost
+    }
+
+    /// Whether callers are given this connection.
+    pub(super) fn uses(&self, live: &Arc<Live>) -> bool {
+        matches!(&**self.state.load(), State::Connected(current) if Arc::ptr_eq(current, live))
+    }
+
+    /// Whether a decision may be asked for.
+    pub(crate) fn admit(&self) -> Result<Ticket, LinkError> {
+        let mut breaker = self.breaker();
+        let (admission, turn) = breaker.admit(now());
+        if let Some(turn) = turn {
+            // Reported while the breaker is locked, so that turns are reported in their order.
+            self.turned(turn, None);
+        }
+        match admission {
+            Admission::Admit(ticket) => Ok(ticket),
+            Admission::Refuse => Err(LinkError::BreakerOpen),
+        }
+    }
+
+    /// What became of an admitted call, and by which error.
+    pub(crate) fn report(&self, ticket: Ticket, report: Report, error: Option<&LinkError>) {
+        let mut breaker = self.breaker();
+        if let Some(turn) = breaker.report(ticket, report, now()) {
+            self.turned(turn, error);
+        }
+    }
+
+    /// Whether the breaker is not closed, and silence is why.
+    pub(super) fn is_unheard(&self) -> bool {
+        matches!(
+            self.breaker().phase(),
+            Phase::Open(Failure::Silence) | Phase::HalfOpen(Failure::Silence)
+        )
+    }
+
+    /// The server was heard outside of a decision.
+    pub(super) fn heard(&self) {
+        self.breaker().heard(now());
+    }
+
+    fn turned(&self, turn: Turn, error: Option<&LinkError>) {
+        let event = match turn {
+            Turn::Opened(_) => HealthEvent::BreakerOpened {
+                cause: Arc::from(error.map(ToString::to_string).unwrap_or_default()),
+            },
+            Turn::HalfOpened => HealthEvent::BreakerHalfOpened,
+            Turn::Closed => HealthEvent::BreakerClosed,
+        };
+        self.reporter.report(&self.name, event);
+    }
+
+    fn store_away(&self, reason: AwayReason) {
+        self.state.store(Arc::new(State::Away(reason.clone())));
+        self.reporter.report(&self.name, HealthEvent::Away(reason));
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        // Held for a few comparisons, and while a change is reported. What a panicking thread
+        // leaves behind is a valid state, so a poisoned lock is recovered.
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that was sent. Dropped without a reply after its deadline, it counts as silence.
+struct Outstanding<'a> {
+    node: &'a Node,
+    live: &'a Arc<Live>,
+    sent: Instant,
+    is_answered: bool,
+}
+
+impl Outstanding<'_> {
+    /// Relaxed throughout, because the numbers guard no memory, and a count that is late by one
+    /// call replaces a connection one call later.
+    fn answered(&mut self) {
+        self.is_answered = true;
+        self.live.silences.store(0, Ordering::Relaxed);
+        self.live.heard_at.store(self.live.nanos(now()), Ordering::Relaxed);
+    }
+}
+
+impl Drop for Outstanding<'_> {
+    fn drop(&mut self) {
+        let at = now();
+        // The caller of a call that is dropped earlier went away; that says nothing.
+        if self.is_answered || at.saturating_duration_since(self.sent) < self.node.deadline {
+            return;
+        }
+        let live = self.live;
+        if live.silences.load(Ordering::Relaxed) > 0
+            && live.nanos(self.sent) < live.silent_at.load(Ordering::Relaxed)
+        {
+            return;
+        }
+        live.silent_at.store(live.nanos(at), Ordering::Relaxed);
+        if live.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES_TO_REPLACE {
+            self.node.lose(live, AwayReason::Silent);
+        }
+    }
+}
