@@ -2,17 +2,24 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod clock;
 mod configuration;
 mod document;
+mod enforced_share;
 mod environment;
 mod explain;
+#[cfg(feature = "jwt")]
+mod jwt;
+mod layer;
 mod problem;
 mod read;
 mod schema;
 mod secret;
 mod source;
+mod telemetry;
 mod tree;
 mod validate;
+mod verified_client;
 mod words;
 
 pub use configuration::{
@@ -22,5 +29,12 @@ pub use configuration::{
     StoreUrl,
 };
 pub use environment::Environment;
+#[cfg(feature = "jwt")]
+#[cfg_attr(docsrs, doc(cfg(feature = "jwt")))]
+pub use jwt::JwtError;
+pub use layer::{
+    Applied, ApplyError, Configured, ConfiguredLayer, ConfiguredLayerBuilder, SharedStore,
+};
 pub use problem::{ConfigurationError, Location, Problem, Severity};
 pub use secret::Secret;
+pub use verified_client::VerifiedClient;
