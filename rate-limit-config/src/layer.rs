@@ -34,6 +34,24 @@ pub type SharedStore = Arc<dyn RateLimitRepository>;
 /// under way: each of them is decided by one version from beginning to end, and asking which one
 /// takes no lock. What clients have used stays used, because the buckets of a limit are found by its
 /// name and algorithm, which stay, and not by its numbers, which change.
+///
+/// # Example: limits from a text, exchanged for others
+///
+/// ```
+/// use rate_limit_config::{Configuration, ConfiguredLayer, Environment};
+/// use rate_limit_memory::MemoryRepository;
+///
+/// let read = |limit: &str| {
+///     let text = format!("[[rule]]\nname = \"api\"\nkey = \"ip\"\nlimit = \"{limit}\"\n");
+///     Configuration::from_toml("limits.toml", &text, &Environment::empty())
+/// };
+/// let store = MemoryRepository::builder().build()?;
+/// let layer = ConfiguredLayer::builder(store).without_fallback().build(read("100/min")?)?;
+///
+/// let applied = layer.apply(read("200/min")?)?;
+/// assert_eq!((applied.version, layer.version()), (2, 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct ConfiguredLayer {
     live: Arc<Live>,

@@ -13,6 +13,7 @@ mod jwt;
 mod layer;
 mod problem;
 mod read;
+mod reload;
 mod schema;
 mod secret;
 mod source;
@@ -36,5 +37,9 @@ pub use layer::{
     Applied, ApplyError, Configured, ConfiguredLayer, ConfiguredLayerBuilder, SharedStore,
 };
 pub use problem::{ConfigurationError, Location, Problem, Severity};
+pub use reload::{ReloadError, ReloadStatus, Reloader};
+#[cfg(feature = "watch")]
+#[cfg_attr(docsrs, doc(cfg(feature = "watch")))]
+pub use reload::{Watch, WatchError};
 pub use secret::Secret;
 pub use verified_client::VerifiedClient;

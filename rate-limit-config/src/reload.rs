@@ -1,0 +1,186 @@
+//! Reading the configuration again while the program runs.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use thiserror::Error;
+
+use crate::configuration::Configuration;
+use crate::environment::Environment;
+use crate::layer::{Applied, ApplyError, ConfiguredLayer};
+use crate::problem::ConfigurationError;
+
+#[cfg(feature = "watch")]
+mod folders;
+#[cfg(all(feature = "signal", unix))]
+mod hangup;
+mod report;
+#[cfg(feature = "watch")]
+mod watch;
+
+#[cfg(feature = "watch")]
+pub use watch::{Watch, WatchError};
+
+/// Reads the configuration again and applies it: when it is told to, on SIGHUP, or when the file
+/// changes.
+///
+/// What cannot be read or applied changes nothing: the version before stays in force, the metric
+/// `rate_limit_config_reloads_total{outcome="refused"}` counts it, and the reasons are said aloud, all
+/// of them at once. Clones share everything.
+///
+/// Reading and checking happen on the thread that asks for it. No request waits for them.
+///
+/// # Example: a program that asks for a reload itself
+///
+/// ```no_run
+/// use rate_limit_config::{Configuration, ConfiguredLayer, Environment, Reloader};
+/// use rate_limit_memory::MemoryRepository;
+///
+/// let environment = Environment::of_process();
+/// let configuration = Configuration::from_file("limits.toml", &environment)?;
+/// let store = MemoryRepository::builder().build()?;
+/// let layer = ConfiguredLayer::builder(store).without_fallback().build(configuration)?;
+/// let reloader = Reloader::of_file(layer.clone(), "limits.toml", environment);
+///
+/// match reloader.reload() {
+///     Ok(applied) => println!("version {} is in force", applied.version),
+///     Err(refused) => println!("version {} stays in force: {refused}", layer.version()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Reloader {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    layer: ConfiguredLayer,
+    load: Box<Load>,
+    /// Which file is watched.
+    #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "nobody watches it"))]
+    path: Option<PathBuf>,
+    /// Held from reading to applying, so that what was read later is applied later.
+    status: Mutex<ReloadStatus>,
+}
+
+type Load = dyn Fn() -> Result<Configuration, ConfigurationError> + Send + Sync;
+
+/// What came of reloads so far.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ReloadStatus {
+    /// How many were applied.
+    pub applied: u64,
+    /// How many were refused.
+    pub refused: u64,
+    /// What came of the last one; `None` before the first.
+    pub last: Option<Result<Applied, ReloadError>>,
+}
+
+/// Why a reload changed nothing.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// No layer can be made of the configuration.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The configuration cannot be read, or something in it cannot work.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+}
+
+impl Reloader {
+    /// Reads a file, with the variables of `environment` in the place of what they override.
+    pub fn of_file(
+        layer: ConfiguredLayer,
+        path: impl Into<PathBuf>,
+        environment: Environment,
+    ) -> Self {
+        let path = path.into();
+        let read = path.clone();
+        let load = move || Configuration::from_file(&read, &environment);
+        Self::new(layer, Box::new(load), Some(path))
+    }
+
+    /// Takes the configuration from wherever `load` does.
+    pub fn of_source(
+        layer: ConfiguredLayer,
+        load: impl Fn() -> Result<Configuration, ConfigurationError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(layer, Box::new(load), None)
+    }
+
+    fn new(layer: ConfiguredLayer, load: Box<Load>, path: Option<PathBuf>) -> Self {
+        Self { shared: Arc::new(Shared { layer, load, path, status: Mutex::default() }) }
+    }
+
+    /// Reads the configuration and applies it.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it. The version before stays in force.
+    pub fn reload(&self) -> Result<Applied, ReloadError> {
+        let mut status = self.lock();
+        let outcome = self.read_and_apply();
+        match &outcome {
+            Ok(applied) => {
+                status.applied += 1;
+                report::applied(applied);
+            }
+            Err(why) => {
+                status.refused += 1;
+                report::refused(self.shared.layer.version(), why);
+            }
+        }
+        status.last = Some(outcome.clone());
+        outcome
+    }
+
+    /// What came of reloads so far.
+    pub fn status(&self) -> ReloadStatus {
+        self.lock().clone()
+    }
+
+    /// The layer whose configuration is exchanged.
+    pub fn layer(&self) -> &ConfiguredLayer {
+        &self.shared.layer
+    }
+
+    fn read_and_apply(&self) -> Result<Applied, ReloadError> {
+        let configuration = (self.shared.load)()?;
+        Ok(self.shared.layer.apply(configuration)?)
+    }
+
+    /// Nothing that is kept under the lock can be half done.
+    fn lock(&self) -> MutexGuard<'_, ReloadStatus> {
+        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(feature = "watch")]
+impl Reloader {
+    /// Reloads if what the source says now is not what is in force.
+    fn reload_if_different(&self) {
+        let in_force = self.shared.layer.configuration();
+        if (self.shared.load)().ok().is_none_or(|read| read != *in_force) {
+            // Whatever came of it was said.
+            let _ = self.reload();
+        }
+    }
+
+    /// The files that the configuration in force was read from, and the watched one.
+    fn files(&self) -> Vec<PathBuf> {
+        let configuration = self.shared.layer.configuration();
+        let jwt = configuration.identity.jwt.as_ref();
+        let jwks = jwt.and_then(|jwt| jwt.jwks_file.as_ref()).map(|file| file.path.clone());
+        self.shared.path.iter().cloned().chain(jwks).collect()
+    }
+}
+
+impl fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.shared.path.as_deref().map(Path::display).map(|path| path.to_string());
+        f.debug_struct("Reloader").field("path", &path).finish_non_exhaustive()
+    }
+}
