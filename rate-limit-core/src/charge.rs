@@ -124,8 +124,8 @@ impl Charges {
         self.0.iter()
     }
 
-    pub(crate) fn into_iter(self) -> impl Iterator<Item = Charge> {
-        self.0.into_iter()
+    pub(crate) fn into_list(self) -> InlineVec<Charge> {
+        self.0
     }
 
     /// Whether any bucket counts on `axis`; a store need not read a clock that nobody asks.

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::algorithm::Wait;
-use crate::charge::Charges;
+use crate::charge::{Charge, Charges};
+use crate::identity::ClientIdentity;
 use crate::inline::InlineVec;
 use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
 use crate::policy::RateLimitPolicy;
@@ -43,20 +44,29 @@ pub struct Decision {
 /// One policy and what it says.
 #[derive(Clone, Debug)]
 pub struct PolicyOutcome {
-    policy: Arc<RateLimitPolicy>,
-    units: u64,
+    charge: Charge,
     outcome: Outcome,
 }
 
 impl PolicyOutcome {
+    /// Whose bucket was asked.
+    pub const fn identity(&self) -> &ClientIdentity {
+        self.charge.identity()
+    }
+
     /// The policy, in the version that decided.
+    #[inline]
     pub const fn policy(&self) -> &Arc<RateLimitPolicy> {
-        &self.policy
+        self.charge.policy()
     }
 
     /// The units asked for.
     pub const fn units(&self) -> u64 {
-        self.units
+        self.charge.units()
+    }
+
+    pub(crate) const fn charge(&self) -> &Charge {
+        &self.charge
     }
 
     /// What the policy says.
@@ -71,27 +81,35 @@ impl Decision {
         Self { verdict, origin, policies: InlineVec::new() }
     }
 
-    /// The decision that follows from the answer of a store.
-    pub(crate) fn from_outcomes(charges: &Charges, outcomes: &Outcomes, origin: Origin) -> Self {
-        let policies: InlineVec<_> = charges
-            .iter()
-            .zip(outcomes.iter())
-            .map(|(charge, outcome)| PolicyOutcome {
-                policy: charge.policy().clone(),
-                units: charge.units(),
-                outcome: *outcome,
-            })
-            .collect();
-        let mut decision = Self { verdict: Verdict::Allow, origin, policies };
-        if decision.violated().next().is_some() {
-            decision.verdict = Verdict::Deny;
-        }
-        decision
+    /// The decision that follows from the answer of a store. A charge without an outcome counts as
+    /// turned away; the caller makes sure that there is none.
+    #[inline]
+    pub(crate) fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
+        let mut verdict = Verdict::Allow;
+        let policies = charges.into_list().map(|index, charge| {
+            let outcome = outcomes.get(index).copied().unwrap_or(Outcome::MISSING);
+            if outcome.is_violated() && charge.policy().is_enforced() {
+                verdict = Verdict::Deny;
+            }
+            PolicyOutcome { charge, outcome }
+        });
+        Self { verdict, origin, policies }
     }
 
-    pub(crate) const fn with_verdict(mut self, verdict: Verdict) -> Self {
+    pub(crate) const fn set_verdict(&mut self, verdict: Verdict) {
         self.verdict = verdict;
-        self
+    }
+
+    pub(crate) const fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// The decision, with an empty one left in its place: for those who hold it behind a reference
+    /// and pass it on for good.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let policies = std::mem::replace(&mut self.policies, InlineVec::new());
+        Self { policies, ..*self }
     }
 
     /// What happens to the request.
@@ -116,7 +134,7 @@ impl Decision {
 
     /// The enforced policies and what they say, in the order of the charges.
     pub fn enforced(&self) -> impl Iterator<Item = &PolicyOutcome> {
-        self.policies.iter().filter(|one| one.policy.is_enforced())
+        self.policies.iter().filter(|one| one.policy().is_enforced())
     }
 
     /// The enforced policies that say no.
@@ -126,7 +144,7 @@ impl Decision {
 
     /// The shadow policies and what they say, for metrics and logs only.
     pub fn shadow(&self) -> impl Iterator<Item = &PolicyOutcome> {
-        self.policies.iter().filter(|one| !one.policy.is_enforced())
+        self.policies.iter().filter(|one| !one.policy().is_enforced())
     }
 
     /// The shadow policies that would have denied the request.
@@ -160,6 +178,6 @@ impl Decision {
 
 /// Compares `remaining / capacity` without dividing. Both are at most 2^32, so the products fit.
 fn is_closer(one: &PolicyOutcome, other: &PolicyOutcome) -> bool {
-    one.outcome.remaining.saturating_mul(other.policy.capacity())
-        < other.outcome.remaining.saturating_mul(one.policy.capacity())
+    one.outcome.remaining.saturating_mul(other.policy().capacity())
+        < other.outcome.remaining.saturating_mul(one.policy().capacity())
 }

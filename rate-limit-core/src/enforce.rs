@@ -13,7 +13,9 @@ use crate::decision::{Decision, Origin, Verdict};
 use crate::outcome::Outcomes;
 use crate::policy::{FailureMode, RateLimitPolicy};
 use crate::receipt::Receipt;
-use crate::repository::{Answer, RateLimitRepository, RepositoryError, Settle};
+use crate::repository::{
+    Answer, RateLimitRepository, RepositoryError, RepositoryErrorKind, Settle,
+};
 
 mod builder;
 mod degraded;
@@ -82,15 +84,22 @@ impl std::fmt::Debug for Fallback {
     }
 }
 
-/// A decision, and the receipt for what it charged.
+/// A decision, and the right to settle what it charged.
 #[derive(Debug)]
 pub struct Enforced {
     /// The decision.
     pub decision: Decision,
-    /// What was charged; `None` if nothing was.
-    pub receipt: Option<Receipt>,
     /// Why the store did not answer; `None` if it did.
     pub failure: Option<RepositoryError>,
+    /// Whether somebody has the receipt already.
+    receipt: Handed,
+}
+
+/// What became of a receipt. Made only for those who settle, because most requests never are.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Handed {
+    No,
+    Out,
 }
 
 /// The decision on a request: at once, or later.
@@ -115,15 +124,26 @@ impl std::fmt::Debug for Decide {
 }
 
 impl Enforced {
-    const fn without_policies(verdict: Verdict) -> Self {
-        let decision = Decision::plain(verdict, Origin::Store);
-        Self { decision, receipt: None, failure: None }
+    const fn of(decision: Decision) -> Self {
+        Self { decision, failure: None, receipt: Handed::No }
     }
 
+    const fn without_policies(verdict: Verdict) -> Self {
+        Self::of(Decision::plain(verdict, Origin::Store))
+    }
+
+    #[inline]
     fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
-        let decision = Decision::from_outcomes(&charges, outcomes, origin);
-        let receipt = Receipt::new(charges, outcomes, origin);
-        Self { decision, receipt, failure: None }
+        Self::of(Decision::from_outcomes(charges, outcomes, origin))
+    }
+
+    /// The receipt for what was charged. `None` if nothing was, or if it was taken before: a charge
+    /// is settled once only.
+    pub fn take_receipt(&mut self) -> Option<Receipt> {
+        match std::mem::replace(&mut self.receipt, Handed::Out) {
+            Handed::No => Receipt::of(&self.decision),
+            Handed::Out => None,
+        }
     }
 }
 
@@ -144,12 +164,14 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     }
 
     /// What the lists say of a request from `address` that makes `charges`.
+    #[inline]
     pub fn access(&self, address: Option<IpAddr>, charges: &Charges) -> Access {
         self.shared.access.access(address, charges)
     }
 
     /// Decides a request of which it is known already whether it is exempt or blocked: for callers
     /// that know more about it than the lists of exempt and blocked.
+    #[inline]
     pub fn decide_with(&self, access: Access, charges: Charges) -> Decide {
         match access {
             Access::Block => return Decide::Ready(Enforced::without_policies(Verdict::Block)),
@@ -159,17 +181,23 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
             }
             Access::Limit => {}
         }
-        match self.shared.repository.acquire(&charges) {
-            Answer::Ready(Ok(outcomes)) => {
-                Decide::Ready(Enforced::from_outcomes(charges, &outcomes, Origin::Store))
-            }
-            Answer::Ready(Err(failure)) => self.shared.decide_without_store(charges, failure),
+        let answer = self.shared.repository.acquire(&charges);
+        // Looked at before it is taken apart, because an answer is a large value to move.
+        if let Answer::Ready(Ok(outcomes)) = &answer
+            && outcomes.len() == charges.len()
+        {
+            return Decide::Ready(Enforced::from_outcomes(charges, outcomes, Origin::Store));
+        }
+        match answer {
+            Answer::Ready(answer) => self.shared.decide_without_store(charges, failure_of(answer)),
             Answer::Pending(answer) => {
                 let shared = self.shared.clone();
                 Decide::Pending(Box::pin(async move {
                     match answer.await {
-                        Ok(outcomes) => Enforced::from_outcomes(charges, &outcomes, Origin::Store),
-                        Err(failure) => match shared.decide_without_store(charges, failure) {
+                        Ok(outcomes) if outcomes.len() == charges.len() => {
+                            Enforced::from_outcomes(charges, &outcomes, Origin::Store)
+                        }
+                        answer => match shared.decide_without_store(charges, failure_of(answer)) {
                             Decide::Ready(enforced) => enforced,
                             Decide::Pending(enforced) => enforced.await,
                         },
@@ -197,9 +225,9 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     /// # let store = ModelRepository::new(ManualClock::new());
     /// # let limit = EnforceRateLimit::builder(store).without_fallback().build()?;
     /// # let charges = [Charge::new(ClientIdentity::GLOBAL, policy, 1)].into_iter().collect();
-    /// # let Decide::Ready(enforced) = limit.decide(None, charges) else { unreachable!() };
+    /// # let Decide::Ready(mut enforced) = limit.decide(None, charges) else { unreachable!() };
     /// let login_succeeded = true;
-    /// if let (Some(receipt), true) = (enforced.receipt, login_succeeded) {
+    /// if let (Some(receipt), true) = (enforced.take_receipt(), login_succeeded) {
     ///     let settled = block_on(limit.settle(receipt, |_charge| 0))?;
     ///     assert_eq!(settled.total().returned, 1);
     /// }
@@ -222,6 +250,17 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
     pub fn repository(&self) -> &R {
         &self.shared.repository
     }
+}
+
+/// Why there is no decision of the store. An answer of another length says nothing about some of
+/// the charges, so it is none.
+#[cold]
+fn failure_of(answer: Result<Outcomes, RepositoryError>) -> RepositoryError {
+    let wrong_length = |_| {
+        let cause = "the answer has not one outcome per charge";
+        RepositoryError::with_source(RepositoryErrorKind::Corrupt, cause)
+    };
+    answer.map_or_else(|failure| failure, wrong_length)
 }
 
 impl<R> Clone for EnforceRateLimit<R> {

@@ -99,6 +99,28 @@ impl<T, const N: usize> InlineVec<T, N> {
         one.into_iter().chain(few.into_iter().flatten().flatten()).chain(many.into_iter().flatten())
     }
 
+    /// The list of what becomes of each item, in the same form.
+    #[inline]
+    pub(crate) fn map<U>(self, mut into: impl FnMut(usize, T) -> U) -> InlineVec<U, N> {
+        match self {
+            Self::None => InlineVec::None,
+            Self::One(item) => InlineVec::One(into(0, item)),
+            Self::Few { places, len } => {
+                let mut index = 0;
+                let places = places.map(|place| {
+                    let mapped = place.map(|item| into(index, item));
+                    index += 1;
+                    mapped
+                });
+                InlineVec::Few { places, len }
+            }
+            Self::Many(items) => {
+                let items = items.into_iter().enumerate();
+                InlineVec::Many(items.map(|(index, item)| into(index, item)).collect())
+            }
+        }
+    }
+
     pub(crate) fn into_iter(self) -> impl Iterator<Item = T> {
         let (one, few, many) = match self {
             Self::None => (None, None, None),
@@ -133,6 +155,9 @@ mod tests {
             assert_eq!(list.get(count), None);
             assert_eq!(list.get(count.wrapping_sub(1)).copied(), count.checked_sub(1));
             assert_eq!(matches!(list, InlineVec::Many(_)), count > 4, "four need no allocation");
+            let places = list.clone().map(|index, item| (index, item));
+            assert!(places.iter().all(|(index, item)| index == item));
+            assert_eq!(places.len(), count);
             list.iter_mut().for_each(|item| *item += 1);
             assert_eq!(list.into_iter().collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>());
         }

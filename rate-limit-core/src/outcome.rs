@@ -35,12 +35,22 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Stands for the answer of a store that has forgotten a charge.
+    pub(crate) const MISSING: Self = Self {
+        verdict: PolicyVerdict::Deny,
+        remaining: 0,
+        reset_nanos: 0,
+        wait: Wait::Never,
+        charged: None,
+    };
+
     /// Time until the bucket is full again, or until its fixed window ends.
     pub const fn reset_after(&self) -> Duration {
         Duration::from_nanos(self.reset_nanos)
     }
 
     /// Whether the policy says no.
+    #[inline]
     pub fn is_violated(&self) -> bool {
         self.verdict != PolicyVerdict::Admit
     }

@@ -1,10 +1,9 @@
 //! What was charged, to be settled once the response is known.
 
 use crate::adjustment::{Adjustment, Adjustments, Change};
-use crate::charge::{Charge, Charges};
-use crate::decision::Origin;
+use crate::charge::Charge;
+use crate::decision::{Decision, Origin};
 use crate::inline::InlineVec;
-use crate::outcome::Outcomes;
 use crate::time::Timestamp;
 
 /// What one request was charged, and by whom.
@@ -20,17 +19,13 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// The receipt for what a store has charged; `None` if that is nothing.
-    pub(crate) fn new(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Option<Self> {
-        if outcomes.iter().all(|outcome| outcome.charged.is_none()) {
-            return None;
-        }
-        let charged = charges
-            .into_iter()
-            .zip(outcomes.iter())
-            .filter_map(|(charge, outcome)| Some((charge, outcome.charged?)))
+    /// The receipt for what was charged; `None` if that is nothing.
+    pub(crate) fn of(decision: &Decision) -> Option<Self> {
+        let charged: InlineVec<_> = decision
+            .policies()
+            .filter_map(|one| Some((one.charge().clone(), one.outcome().charged?)))
             .collect();
-        Some(Self { origin, charged })
+        (charged.len() > 0).then(|| Self { origin: decision.origin(), charged })
     }
 
     /// Who has charged.

@@ -57,26 +57,29 @@ impl Subject {
 
 impl<R: RateLimitRepository + 'static> Shared<R> {
     /// Asks the store, at once if it is known who asks.
+    #[inline]
     pub(crate) fn ask(self: &Arc<Self>, matched: &Matched, request: &RequestView<'_>) -> Asked {
         if self.rules.need_lookups(matched) && !self.knows_already(request) {
             return self.ask_after_lookups(matched, request);
         }
-        let plan = self.rules.plan(matched, request, &Found::new());
-        self.decide(request.client_address(), plan)
+        let mut plan = self.rules.plan(matched, request, &Found::new());
+        self.decide(request.client_address(), &mut plan)
     }
 
-    fn decide(&self, address: Option<IpAddr>, plan: Plan) -> Asked {
-        let Plan { access, charges, provisional, mut trail, lacks_identity } = plan;
+    #[inline]
+    fn decide(&self, address: Option<IpAddr>, plan: &mut Plan) -> Asked {
+        let Plan { access, charges, provisional, trail, lacks_identity } = plan;
+        let (provisional, mut trail) = (std::mem::take(provisional), std::mem::take(trail));
         // Exempt beats blocked, whoever says so.
-        let access = match (access, self.enforce.access(address, &charges)) {
+        let access = match (*access, self.enforce.access(address, charges)) {
             (Access::Exempt, _) | (_, Access::Exempt) => Access::Exempt,
             (Access::Block, _) | (_, Access::Block) => Access::Block,
             (Access::Limit, Access::Limit) => Access::Limit,
         };
-        if lacks_identity && access == Access::Limit {
+        if *lacks_identity && access == Access::Limit {
             return Asked::Answered(Answered { enforced: None, provisional, trail });
         }
-        match self.enforce.decide_with(access, charges) {
+        match self.enforce.decide_with(access, std::mem::take(charges)) {
             Decide::Ready(enforced) => {
                 Asked::Answered(Answered { enforced: Some(enforced), provisional, trail })
             }
@@ -100,8 +103,8 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
         Asked::Waiting(Waiting::ForIdentity(Box::pin(async move {
             let found = shared.rules.look_up(&matched, &head).await;
             let asked = {
-                let plan = shared.rules.plan(&matched, &head.view(), &found);
-                shared.decide(head.client_address(), plan)
+                let mut plan = shared.rules.plan(&matched, &head.view(), &found);
+                shared.decide(head.client_address(), &mut plan)
             };
             match asked {
                 Asked::Answered(answered) => answered,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Extensions, Request, Response};
-use rate_limit_core::{Decision, Enforced, RateLimitRepository, RepositoryError, Timestamp};
+use rate_limit_core::{Decision, RateLimitRepository, RepositoryError, Timestamp};
 
 use crate::asking::{Answered, Subject};
 use crate::body::RateLimitBody;
@@ -25,63 +25,87 @@ pub(crate) struct Decided<R> {
     /// the inner service takes.
     at: Timestamp,
     matched: Matched,
-    /// `None` once it was decided what becomes of it.
-    open: Option<Open>,
+    /// `None` if the charge stands in any case, and once it was decided what becomes of it. Boxed,
+    /// because for most requests there is none.
+    open: Option<Box<Open>>,
     shared: Arc<Shared<R>>,
 }
 
 /// What follows from the answer to a request.
-#[allow(clippy::large_enum_variant, reason = "a box would cost the common case an allocation")]
-pub(crate) enum Outcome<R> {
+pub(crate) enum Following<'a> {
     /// It passes.
-    Pass(Decided<R>),
+    Pass(Passing<'a>),
     /// This is the response in place of the inner service's.
     Reject(Response<Bytes>),
 }
 
-impl<R: RateLimitRepository + 'static> Decided<R> {
+/// A request that passes. The decision is borrowed until it is clear where it will stay, because it
+/// is a large value to move.
+pub(crate) struct Passing<'a> {
+    decision: &'a mut Decision,
+    at: Timestamp,
+    handle: Option<RateLimitHandle>,
+    open: Option<Box<Open>>,
+}
+
+impl<'a> Following<'a> {
     /// What follows from the answer to `request`.
-    pub(crate) fn follow<B>(
-        answered: Answered,
-        subject: Subject,
+    #[inline]
+    pub(crate) fn of<R: RateLimitRepository + 'static, B>(
+        answered: &'a mut Answered,
+        subject: &Subject,
         request: &Request<B>,
-        shared: Arc<Shared<R>>,
-    ) -> Outcome<R> {
+        shared: &Arc<Shared<R>>,
+    ) -> Self {
         let at = shared.time_of_day.now();
         let Answered { enforced, provisional, trail } = answered;
         let telemetry = &shared.telemetry;
-        telemetry.observe(enforced.as_ref(), &subject.matched, &trail, at, &shared.time_of_day);
+        telemetry.observe(enforced.as_ref(), &subject.matched, trail, at, &shared.time_of_day);
         let Some(enforced) = enforced else {
-            return Outcome::Reject(reject(None, at, &subject, request, &shared));
+            return Self::Reject(reject(None, at, subject, request, shared));
         };
-        shared.store_health.observe(&enforced, at);
-        if let Some(twice) = counted_twice(place(&shared), &enforced, request.extensions()) {
+        shared.store_health.observe(enforced, at);
+        if let Some(twice) = counted_twice(place(shared), &enforced.decision, request.extensions())
+        {
             shared.reported.counted_twice(twice.policy().name().as_str());
         }
-        let Enforced { decision, receipt, .. } = enforced;
-        if !decision.is_allowed() {
-            return Outcome::Reject(reject(Some(decision), at, &subject, request, &shared));
+        if !enforced.decision.is_allowed() {
+            let decision = Some(&mut enforced.decision);
+            return Self::Reject(reject(decision, at, subject, request, shared));
         }
-        let matched = subject.matched;
         let handle = shared.gives_handles.then(|| {
-            let names = shared.rules.applying(&matched).map(|(_, rule)| rule.name.clone());
-            RateLimitHandle::new(decision.clone(), names.collect())
+            let names = shared.rules.applying(&subject.matched).map(|(_, rule)| rule.name.clone());
+            RateLimitHandle::new(enforced.decision.clone(), names.collect())
         });
-        let is_grpc = headers::grpc_content_type(request.headers()).is_some();
-        let open = Some(Open { receipt, provisional, handle, is_grpc });
-        Outcome::Pass(Self { decision, at, matched, open, shared })
+        let may_change = !provisional.is_empty() || handle.is_some();
+        let receipt = if may_change { enforced.take_receipt() } else { None };
+        let open = receipt.map(|receipt| {
+            let is_grpc = headers::grpc_content_type(request.headers()).is_some();
+            let provisional = std::mem::take(provisional);
+            Box::new(Open { receipt, provisional, handle: handle.clone(), is_grpc })
+        });
+        Self::Pass(Passing { decision: &mut enforced.decision, at, handle, open })
     }
+}
 
+impl Passing<'_> {
     /// Tells the handler, if the layer was asked to, and layers further inside.
-    pub(crate) fn hand_over(&self, extensions: &mut Extensions) {
-        let receipt = self.open.as_ref().and_then(|open| open.receipt.as_ref());
-        let (layer, decision) = (place(&self.shared), &self.decision);
-        self.shared.marking.mark(layer, decision, receipt, self.at, extensions);
-        if let Some(handle) = self.open.as_ref().and_then(|open| open.handle.as_ref()) {
-            extensions.insert(handle.clone());
+    #[inline]
+    pub(crate) fn hand_over<R>(&mut self, shared: &Arc<Shared<R>>, extensions: &mut Extensions) {
+        shared.marking.mark(place(shared), self.decision, self.at, extensions);
+        if let Some(handle) = self.handle.take() {
+            extensions.insert(handle);
         }
     }
 
+    /// The decision on its way.
+    #[inline]
+    pub(crate) fn on_its_way<R>(self, matched: Matched, shared: Arc<Shared<R>>) -> Decided<R> {
+        Decided { decision: self.decision.take(), at: self.at, matched, open: self.open, shared }
+    }
+}
+
+impl<R: RateLimitRepository + 'static> Decided<R> {
     /// Corrects what was charged, or decides when that is to be done.
     pub(crate) fn settle<B>(&mut self, response: &Response<B>) -> Settlement {
         match self.open.take() {
@@ -95,9 +119,9 @@ impl<R: RateLimitRepository + 'static> Decided<R> {
         self.shared.telemetry.not_settled(failure);
     }
 
-    /// The inner service's response with the fields of this decision.
+    /// The inner service's response with the fields of this decision, which goes beside it.
     pub(crate) fn complete<B>(
-        self,
+        &mut self,
         response: Response<B>,
         ending: Option<Ending>,
     ) -> Response<RateLimitBody<B>> {
@@ -112,7 +136,7 @@ impl<R: RateLimitRepository + 'static> Decided<R> {
             let fields = response.headers_mut();
             headers::write_limits(fields, &self.decision, told, shared.header_fields, list);
         }
-        response.extensions_mut().insert(Arc::new(self.decision));
+        response.extensions_mut().insert(self.decision.take());
         response
     }
 }
@@ -124,19 +148,19 @@ fn place<R>(shared: &Arc<Shared<R>>) -> usize {
 
 /// The response in place of the inner service's. There is no decision if nobody knows who asks.
 fn reject<R: RateLimitRepository + 'static, B>(
-    decision: Option<Decision>,
+    decision: Option<&mut Decision>,
     at: Timestamp,
     subject: &Subject,
     request: &Request<B>,
     shared: &Shared<R>,
 ) -> Response<Bytes> {
     let rejection = Rejection {
-        reason: decision.as_ref().map_or(RejectionReason::MissingIdentity, RejectionReason::of),
-        decision: decision.as_ref(),
+        reason: decision.as_deref().map_or(RejectionReason::MissingIdentity, RejectionReason::of),
+        decision: decision.as_deref(),
         exposure: shared.exposure(&subject.matched),
         told: Told { at, stretch_permille: shared.jitter.as_ref().map_or(0, |one| one.permille()) },
         documentation_url: shared.documentation_url(&subject.matched),
-        problem_type_base: &shared.problem_type_base,
+        problem_types: &shared.problem_types,
     };
     let mut response = match (headers::grpc_content_type(request.headers()), &shared.reject_with) {
         (Some(content_type), _) => rejection.to_grpc_response(content_type),
@@ -156,7 +180,7 @@ fn reject<R: RateLimitRepository + 'static, B>(
         });
     }
     if let Some(decision) = decision {
-        response.extensions_mut().insert(Arc::new(decision));
+        response.extensions_mut().insert(decision.take());
     }
     response
 }
@@ -165,7 +189,7 @@ fn reject<R: RateLimitRepository + 'static, B>(
 /// away, whose reason would be lost; otherwise the one closer to exhaustion, among equals the outer
 /// one.
 fn has_more_to_say<B>(response: &Response<B>, outer: &Decision) -> bool {
-    let Some(inner) = response.extensions().get::<Arc<Decision>>() else {
+    let Some(inner) = response.extensions().get::<Decision>() else {
         return false;
     };
     if !inner.is_allowed() {

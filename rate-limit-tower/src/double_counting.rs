@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::Extensions;
-use rate_limit_core::{ClientIdentity, Decision, Enforced, PolicyOutcome, Receipt, Timestamp};
+use rate_limit_core::{ClientIdentity, Decision, PolicyOutcome, Timestamp};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -38,7 +38,6 @@ impl Marking {
         &self,
         layer: usize,
         decision: &Decision,
-        receipt: Option<&Receipt>,
         at: Timestamp,
         extensions: &mut Extensions,
     ) {
@@ -47,15 +46,15 @@ impl Marking {
         let (at, next) = (at.as_nanos(), self.next.load(Ordering::Relaxed));
         // A clock that was set back must not end the marking.
         let is_due = at >= next || next - at > SECOND;
-        let Some(receipt) = receipt.filter(|_| is_due) else {
+        if !is_due || charged(decision).next().is_none() {
             return;
-        };
+        }
         self.next.store(at.saturating_add(SECOND), Ordering::Relaxed);
         let mut marks = extensions.remove::<Marks>().unwrap_or_default();
-        marks.0.extend(charged(decision, receipt).map(|(one, identity)| Mark {
+        marks.0.extend(charged(decision).map(|one| Mark {
             layer,
             bucket: one.policy().bucket_name().into(),
-            identity: identity.clone(),
+            identity: one.identity().clone(),
             capacity: one.policy().capacity(),
             remaining: one.outcome().remaining,
         }));
@@ -69,16 +68,15 @@ impl Marking {
 /// layer finds in the bucket exactly what the other one has left there.
 pub(crate) fn counted_twice<'a>(
     layer: usize,
-    enforced: &'a Enforced,
+    decision: &'a Decision,
     extensions: &Extensions,
 ) -> Option<&'a PolicyOutcome> {
     let marks = extensions.get::<Marks>()?;
-    let receipt = enforced.receipt.as_ref()?;
-    charged(&enforced.decision, receipt).find_map(|(one, identity)| {
+    charged(decision).find_map(|one| {
         let left = one.outcome().remaining.checked_add(one.units())?;
         let is_same = |mark: &Mark| {
             *mark.bucket == *one.policy().bucket_name()
-                && mark.identity == *identity
+                && mark.identity == *one.identity()
                 && (mark.layer == layer
                     || (mark.capacity == one.policy().capacity() && mark.remaining == left))
         };
@@ -86,11 +84,7 @@ pub(crate) fn counted_twice<'a>(
     })
 }
 
-/// What was charged, and whose bucket it was.
-fn charged<'a>(
-    decision: &'a Decision,
-    receipt: &'a Receipt,
-) -> impl Iterator<Item = (&'a PolicyOutcome, &'a ClientIdentity)> {
-    let charged = decision.policies().filter(|one| one.outcome().charged.is_some());
-    charged.zip(receipt.charges().map(rate_limit_core::Charge::identity))
+/// What was charged.
+fn charged(decision: &Decision) -> impl Iterator<Item = &PolicyOutcome> {
+    decision.policies().filter(|one| one.outcome().charged.is_some())
 }

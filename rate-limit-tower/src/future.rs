@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::asking::{Answered, Subject, Waiting};
 use crate::body::RateLimitBody;
-use crate::decided::{Decided, Outcome};
+use crate::decided::{Decided, Following};
 use crate::layer::Shared;
 use crate::settlement::Settlement;
 
@@ -65,8 +65,9 @@ where
     R: RateLimitRepository + 'static,
 {
     /// All is known: `ready` is called at once, or not at all.
+    #[inline]
     pub(crate) fn answered(
-        answered: Answered,
+        answered: &mut Answered,
         subject: Subject,
         ready: &mut S,
         request: Request<B>,
@@ -92,19 +93,21 @@ where
     S: Service<Request<B>>,
     R: RateLimitRepository + 'static,
 {
+    #[inline]
     fn answered(
-        answered: Answered,
+        answered: &mut Answered,
         subject: Subject,
         ready: &mut S,
         mut request: Request<B>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        match Decided::follow(answered, subject, &request, shared) {
-            Outcome::Pass(decided) => {
-                decided.hand_over(request.extensions_mut());
-                Self::Forwarding { response: ready.call(request), decided }
+        match Following::of(answered, &subject, &request, &shared) {
+            Following::Pass(mut passing) => {
+                passing.hand_over(&shared, request.extensions_mut());
+                let response = ready.call(request);
+                Self::Forwarding { response, decided: passing.on_its_way(subject.matched, shared) }
             }
-            Outcome::Reject(response) => Self::Rejecting { response },
+            Following::Reject(response) => Self::Rejecting { response },
         }
     }
 }
@@ -121,36 +124,38 @@ where
         loop {
             match state.as_mut().project() {
                 StateProjection::Waiting { waiting, .. } => {
-                    let answered = ready!(Pin::new(waiting).poll(cx));
+                    let mut answered = ready!(Pin::new(waiting).poll(cx));
                     if let TakenState::Waiting { subject, mut ready, request, shared, .. } =
                         take(&mut state)
                     {
+                        let answered = &mut answered;
                         state.set(State::answered(answered, subject, &mut ready, request, shared));
                     }
                 }
-                StateProjection::Forwarding { response, .. } => {
+                StateProjection::Forwarding { response, decided } => {
                     let answer = ready!(response.poll(cx));
-                    if let TakenState::Forwarding { mut decided, .. } = take(&mut state) {
-                        let response = match answer {
-                            Ok(response) => response,
-                            Err(error) => return Poll::Ready(Err(error)),
-                        };
-                        match decided.settle(&response) {
+                    let ended = match answer {
+                        Ok(response) => match decided.settle(&response) {
                             Settlement::Now(settle) => {
-                                state.set(State::Settling { settle, response, decided });
+                                if let TakenState::Forwarding { decided, .. } = take(&mut state) {
+                                    state.set(State::Settling { settle, response, decided });
+                                }
+                                continue;
                             }
                             Settlement::AtEnd(ending) => {
-                                return Poll::Ready(Ok(decided.complete(response, Some(ending))));
+                                Ok(decided.complete(response, Some(ending)))
                             }
-                            Settlement::Nothing => {
-                                return Poll::Ready(Ok(decided.complete(response, None)));
-                            }
-                        }
-                    }
+                            Settlement::Nothing => Ok(decided.complete(response, None)),
+                        },
+                        Err(error) => Err(error),
+                    };
+                    // Drops the inner service's future before anybody sees the response.
+                    state.set(State::Done);
+                    return Poll::Ready(ended);
                 }
                 StateProjection::Settling { settle, .. } => {
                     let settled = ready!(Pin::new(settle).poll(cx));
-                    if let TakenState::Settling { response, decided, .. } = take(&mut state) {
+                    if let TakenState::Settling { response, mut decided, .. } = take(&mut state) {
                         // Whether the store could carry it out changes nothing for the client.
                         if let Err(failure) = settled {
                             decided.not_settled(&failure);

@@ -16,6 +16,7 @@ mod draft;
 mod grpc;
 mod policy_list;
 mod selection;
+mod text;
 mod values;
 
 pub(crate) use grpc::{
@@ -25,42 +26,33 @@ pub(crate) use policy_list::PolicyList;
 pub use selection::{DraftFields, HeaderFields, ResetFormat};
 use values::Values;
 
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
-const RATELIMIT_RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
-const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+/// Names every field about limits once.
+macro_rules! limit_fields {
+    ($($name:ident = $text:literal),+ $(,)?) => {
+        $(static $name: HeaderName = HeaderName::from_static($text);)+
+
+        static LIMIT_FIELDS: [&HeaderName; 8] = [$(&$name),+];
+
+        /// Every field that a layer may write and a script in a browser may want to read: the list
+        /// for `Access-Control-Expose-Headers`.
+        pub const EXPOSED_HEADERS: [HeaderName; 9] =
+            [$(HeaderName::from_static($text),)+ RETRY_AFTER];
+    };
+}
+
+limit_fields! {
+    RATELIMIT = "ratelimit",
+    RATELIMIT_LIMIT = "ratelimit-limit",
+    RATELIMIT_POLICY = "ratelimit-policy",
+    RATELIMIT_REMAINING = "ratelimit-remaining",
+    RATELIMIT_RESET = "ratelimit-reset",
+    X_RATELIMIT_LIMIT = "x-ratelimit-limit",
+    X_RATELIMIT_REMAINING = "x-ratelimit-remaining",
+    X_RATELIMIT_RESET = "x-ratelimit-reset",
+}
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
-
-const LIMIT_FIELDS: [HeaderName; 8] = [
-    RATELIMIT,
-    RATELIMIT_LIMIT,
-    RATELIMIT_POLICY,
-    RATELIMIT_REMAINING,
-    RATELIMIT_RESET,
-    X_RATELIMIT_LIMIT,
-    X_RATELIMIT_REMAINING,
-    X_RATELIMIT_RESET,
-];
-
-/// Every field that a layer may write and a script in a browser may want to read: the list for
-/// `Access-Control-Expose-Headers`.
-pub const EXPOSED_HEADERS: [HeaderName; 9] = [
-    RATELIMIT,
-    RATELIMIT_LIMIT,
-    RATELIMIT_POLICY,
-    RATELIMIT_REMAINING,
-    RATELIMIT_RESET,
-    X_RATELIMIT_LIMIT,
-    X_RATELIMIT_REMAINING,
-    X_RATELIMIT_RESET,
-    RETRY_AFTER,
-];
 
 /// Writes what the client is told about its limits, in place of what was there. Nothing if no
 /// enforced policy was asked.
@@ -84,13 +76,14 @@ pub(crate) fn write_limits(
         write_legacy(&mut values, closest, told, reset);
     }
     draft::write(&mut values, decision, closest, told, selection.draft);
+    draft::write_policies(&mut values, decision, selection.draft, list);
     values.insert_into(fields);
-    draft::write_policies(fields, decision, selection.draft, list);
 }
 
 /// Whether there are any fields about limits.
 pub(crate) fn carry_limits(fields: &HeaderMap) -> bool {
-    LIMIT_FIELDS.iter().any(|name| fields.contains_key(name))
+    // A response has few fields, and comparing them with eight names is cheaper than hashing eight.
+    fields.keys().any(|name| LIMIT_FIELDS.contains(&name))
 }
 
 /// Writes when to try again, unless that is there already.
@@ -109,7 +102,7 @@ pub(crate) fn write_no_store(fields: &mut HeaderMap) {
 }
 
 fn clear_limits(fields: &mut HeaderMap) {
-    for name in &LIMIT_FIELDS {
+    for name in LIMIT_FIELDS {
         fields.remove(name);
     }
 }
@@ -119,7 +112,7 @@ fn write_legacy(values: &mut Values, closest: &PolicyOutcome, told: Told, reset:
         ResetFormat::EpochSeconds => told.reset_at_seconds(closest),
         ResetFormat::DeltaSeconds => told.reset_in_seconds(closest),
     };
-    values.number(X_RATELIMIT_LIMIT, closest.policy().capacity());
-    values.number(X_RATELIMIT_REMAINING, quota::available(closest));
-    values.number(X_RATELIMIT_RESET, reset);
+    values.number(&X_RATELIMIT_LIMIT, closest.policy().capacity());
+    values.number(&X_RATELIMIT_REMAINING, quota::available(closest));
+    values.number(&X_RATELIMIT_RESET, reset);
 }

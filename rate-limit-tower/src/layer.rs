@@ -17,7 +17,7 @@ use crate::exposure::Exposure;
 use crate::future::ResponseFuture;
 use crate::headers::HeaderFields;
 use crate::jitter::RetryJitter;
-use crate::rejection::Rejection;
+use crate::rejection::{ProblemTypes, Rejection};
 use crate::request_view::RequestView;
 use crate::rules::{Matched, Rules};
 use crate::service::{self, RateLimit};
@@ -51,8 +51,7 @@ use crate::time_of_day::TimeOfDay;
 /// that is closer to exhaustion or turned the request away. Requests that are exempt, or that no
 /// rule applies to, pass without any fields.
 ///
-/// Outer layers find the decision in the extensions of every response, as
-/// `Arc<`[`Decision`](crate::Decision)`>`.
+/// Outer layers find the [`Decision`](crate::Decision) in the extensions of every response.
 ///
 /// # Example: one limit per address and one for everybody together
 ///
@@ -86,7 +85,7 @@ pub(crate) struct Shared<R> {
     pub(crate) header_fields: HeaderFields,
     pub(crate) exposure: Exposure,
     pub(crate) jitter: Option<RetryJitter>,
-    pub(crate) problem_type_base: Box<str>,
+    pub(crate) problem_types: ProblemTypes,
     pub(crate) documentation_url: Option<Box<str>>,
     pub(crate) reject_with: Option<Box<RejectWith>>,
     pub(crate) gives_handles: bool,

@@ -17,17 +17,16 @@ pub(crate) struct Quota {
 impl Quota {
     /// The capacity and the time in which it is refilled, so that `units / seconds` is the rate.
     pub(crate) fn of(policy: &RateLimitPolicy) -> Self {
-        let refill_nanos = policy.capacity_window().as_nanos();
-        let second = u128::from(SECOND_NANOS);
-        let saturating = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
-        if refill_nanos >= second {
-            let seconds = saturating(refill_nanos.div_ceil(second));
+        let refill = policy.capacity_window();
+        if refill.as_secs() > 0 {
+            let seconds = refill.as_secs().saturating_add((refill.subsec_nanos() > 0).into());
             return Self { units: policy.capacity(), seconds };
         }
         // The fields know no fraction of a second. Scaled up to one second, the quota keeps the
         // rate; it is at least the capacity, since less than a second is enough to refill that.
         let window_nanos = policy.window().as_nanos().max(1);
-        Self { units: saturating(u128::from(policy.limit()) * second / window_nanos), seconds: 1 }
+        let units = u128::from(policy.limit()) * u128::from(SECOND_NANOS) / window_nanos;
+        Self { units: u64::try_from(units).unwrap_or(u64::MAX), seconds: 1 }
     }
 }
 
@@ -100,9 +99,9 @@ fn seconds_until_more(one: &PolicyOutcome) -> u64 {
     let quota = Quota::of(one.policy());
     // A client that spreads what it has over this time runs at the policy's rate.
     let spread = || {
-        let numerator = u128::from(available) * u128::from(quota.seconds);
-        let seconds = numerator.div_ceil(u128::from(quota.units.max(1)));
-        u64::try_from(seconds).unwrap_or(u64::MAX).clamp(1, quota.seconds)
+        // Units and seconds are below 2^32, so the product does not saturate.
+        let seconds = available.saturating_mul(quota.seconds).div_ceil(quota.units.max(1));
+        seconds.clamp(1, quota.seconds)
     };
     match one.policy().algorithm() {
         Algorithm::TokenBucket(_) | Algorithm::SlidingLog(_) | Algorithm::SlidingWindow(_)

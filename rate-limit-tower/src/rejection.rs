@@ -15,7 +15,7 @@ mod problem;
 mod protobuf;
 mod wording;
 
-pub(crate) use problem::IANA;
+pub(crate) use problem::ProblemTypes;
 
 /// Why a request does not reach the inner service, for those who write their own
 /// [responses](crate::RateLimitLayerBuilder::reject_with).
@@ -25,7 +25,7 @@ pub struct Rejection<'a> {
     pub(crate) exposure: Exposure,
     pub(crate) told: Told,
     pub(crate) documentation_url: Option<&'a str>,
-    pub(crate) problem_type_base: &'a str,
+    pub(crate) problem_types: &'a ProblemTypes,
 }
 
 /// The kinds of [`Rejection`].

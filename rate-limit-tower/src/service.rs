@@ -54,6 +54,7 @@ where
 }
 
 /// Limits one request in front of `inner`, which is ready.
+#[inline]
 pub(crate) fn limit<S, R, ReqBody, ResBody>(
     shared: &Arc<Shared<R>>,
     inner: &mut S,
@@ -75,13 +76,14 @@ where
     let matched = shared.rules.matching(&view);
 
     // What do they charge, and does it pass?
-    let asked = shared.ask(&matched, &view);
+    let mut asked = shared.ask(&matched, &view);
 
     // If that is known at once, the service that is ready is called right here. Otherwise it
     // waits in the future, and a clone, which is not ready, takes its place.
     let subject = Subject { client_address: client.address, matched };
     match asked {
-        Asked::Answered(answered) => {
+        // By reference: a decision is a large value to move.
+        Asked::Answered(ref mut answered) => {
             let shared = shared.clone();
             ResponseFuture::answered(answered, subject, inner, request, shared)
         }

@@ -30,9 +30,10 @@ pub(crate) enum Settlement {
     AtEnd(Ending),
 }
 
-/// What was charged, and what may change it.
+/// What was charged, and what may change it. Nothing of this exists for a request whose charge
+/// stands in any case.
 pub(crate) struct Open {
-    pub(crate) receipt: Option<Receipt>,
+    pub(crate) receipt: Receipt,
     pub(crate) provisional: Vec<Provisional>,
     pub(crate) handle: Option<RateLimitHandle>,
     pub(crate) is_grpc: bool,
@@ -65,18 +66,15 @@ impl Open {
     where
         R: RateLimitRepository + 'static,
     {
-        let Some(receipt) = self.receipt else {
-            return Settlement::Nothing;
-        };
-        let (provisional, is_grpc) = (self.provisional, self.is_grpc);
+        let Self { receipt, provisional, handle, is_grpc } = self;
         // The layer's own handle is not among those that are held.
         let awaits_report =
-            self.handle.as_ref().is_some_and(|handle| handle.is_held() && !handle.has_report());
+            handle.as_ref().is_some_and(|handle| handle.is_held() && !handle.has_report());
         let awaits_status = is_grpc
             && !provisional.is_empty()
             && !response.headers().contains_key(headers::GRPC_STATUS);
         if awaits_report || awaits_status {
-            let (shared, handle) = (shared.clone(), self.handle);
+            let shared = shared.clone();
             let head = Head {
                 status: response.status(),
                 headers: response.headers().clone(),
@@ -87,7 +85,7 @@ impl Open {
                 settle(&shared, receipt, &provisional, handle.as_ref(), &view)
             }));
         }
-        let handle = self.handle.filter(RateLimitHandle::has_report);
+        let handle = handle.filter(RateLimitHandle::has_report);
         if provisional.is_empty() && handle.is_none() {
             return Settlement::Nothing;
         }

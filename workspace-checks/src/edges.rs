@@ -114,6 +114,7 @@ pub const ROOMS: [Room; 5] = [
             "http",
             "http-body",
             "ipnet",
+            "itoa",
             "matchit",
             "pin-project-lite",
             "serde",

@@ -20,7 +20,7 @@ impl<R> Shared<R> {
         };
         if charges.is_empty() {
             let decision = Decision::plain(Verdict::Allow, Origin::Fallback);
-            return Decide::Ready(Enforced { decision, receipt: None, failure: Some(failure) });
+            return Decide::Ready(Enforced { failure: Some(failure), ..Enforced::of(decision) });
         }
         let Fallback::Repository(fallback) = &self.fallback else {
             return Decide::Ready(unavailable(failure));
@@ -62,15 +62,16 @@ fn conclude(
     answer: Result<Outcomes, RepositoryError>,
     failure: RepositoryError,
 ) -> Enforced {
-    let Ok(outcomes) = answer else {
-        return unavailable(failure);
+    let outcomes = match answer {
+        Ok(outcomes) if outcomes.len() == charges.len() => outcomes,
+        _ => return unavailable(failure),
     };
     let mut enforced = Enforced::from_outcomes(charges, &outcomes, Origin::Fallback);
     let beyond_fallback = enforced.decision.violated().any(|one| {
         one.policy().failure_mode() == FailureMode::Allow || one.outcome().wait == Wait::Never
     });
     if beyond_fallback {
-        enforced.decision = enforced.decision.with_verdict(Verdict::Unavailable);
+        enforced.decision.set_verdict(Verdict::Unavailable);
     }
     enforced.failure = Some(failure);
     enforced
@@ -78,5 +79,5 @@ fn conclude(
 
 fn unavailable(failure: RepositoryError) -> Enforced {
     let decision = Decision::plain(Verdict::Unavailable, Origin::Fallback);
-    Enforced { decision, receipt: None, failure: Some(failure) }
+    Enforced { failure: Some(failure), ..Enforced::of(decision) }
 }

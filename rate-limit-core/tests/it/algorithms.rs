@@ -150,9 +150,9 @@ fn a04_cost_zero_and_cost_above_the_burst() {
     let clock = ManualClock::new();
     let limit = EnforceRateLimit::builder(simple(&clock)).build().expect("valid");
     let policy = policy(RateLimitPolicy::per_minute(5));
-    let peek = decide(&limit, one(&policy, 0));
+    let mut peek = decide(&limit, one(&policy, 0));
     assert_eq!(peek.decision.verdict(), Verdict::Allow);
-    assert!(peek.receipt.is_none(), "nothing was charged");
+    assert!(peek.take_receipt().is_none(), "nothing was charged");
     let never = decide(&limit, one(&policy, 6)).decision;
     assert_eq!((never.verdict(), never.wait()), (Verdict::Deny, Wait::Never));
     assert_eq!(never.wait().duration(), None, "hence no Retry-After");

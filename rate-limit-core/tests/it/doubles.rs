@@ -94,7 +94,7 @@ fn a_recording_store_writes_down_charges_and_adjustments() {
     let store = Arc::new(RecordingRepository::around(simple(&ManualClock::new())));
     let limit = EnforceRateLimit::builder(store.clone()).build().expect("valid");
     let policy = policy(RateLimitPolicy::per_hour(10));
-    let receipt = crate::support::decide(&limit, one(&policy, 3)).receipt.expect("charged");
+    let receipt = crate::support::decide(&limit, one(&policy, 3)).take_receipt().expect("charged");
     block_on(limit.settle(receipt, |_| 1)).expect("settled");
     let units: Vec<u64> = store
         .acquired()

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::conformance::doubles::{FailingRepository, RecordingRepository};
 use rate_limit_core::{
-    AccessLists, Charges, Decide, EnforceError, EnforceRateLimit, FailureMode, ManualClock,
-    Network, Origin, RateLimitPolicy, RepositoryErrorKind, Verdict,
+    AccessLists, Acquire, Adjustments, Answer, Charges, Decide, EnforceError, EnforceRateLimit,
+    FailureMode, ManualClock, Network, Origin, RateLimitPolicy, RateLimitRepository,
+    RepositoryErrorKind, Settle, Verdict,
 };
 
 use crate::support::{Simple, decide, each, exhaust, one, policy, simple, user, verdict};
@@ -112,10 +113,10 @@ fn decisions_of_the_fallback_are_marked() {
     let clock = ManualClock::new();
     let (limit, _, _) = degraded(&clock);
     let policy = policy(RateLimitPolicy::per_minute(1));
-    let allowed = decide(&limit, one(&policy, 1));
+    let mut allowed = decide(&limit, one(&policy, 1));
     assert_eq!(allowed.decision.verdict(), Verdict::Allow);
     assert!(allowed.decision.is_degraded());
-    assert_eq!(allowed.receipt.as_ref().map(|it| it.origin()), Some(Origin::Fallback));
+    assert_eq!(allowed.take_receipt().as_ref().map(|it| it.origin()), Some(Origin::Fallback));
     assert_eq!(allowed.failure.map(|it| it.kind()), Some(RepositoryErrorKind::Timeout));
     let denied = decide(&limit, one(&policy, 1));
     assert_eq!(denied.decision.verdict(), Verdict::Deny, "a limit is a limit: 429");
@@ -130,9 +131,9 @@ fn a_receipt_is_settled_where_it_was_written() {
     let clock = ManualClock::new();
     let (limit, store, fallback) = degraded(&clock);
     let policy = policy(RateLimitPolicy::per_minute(10));
-    let from_fallback = decide(&limit, one(&policy, 4)).receipt.expect("charged");
+    let from_fallback = decide(&limit, one(&policy, 4)).take_receipt().expect("charged");
     limit.repository().recover();
-    let from_store = decide(&limit, one(&policy, 4)).receipt.expect("charged");
+    let from_store = decide(&limit, one(&policy, 4)).take_receipt().expect("charged");
 
     // The store is back, and all the same the fallback gets its own receipt.
     let settled = block_on(limit.settle(from_fallback, |_| 0)).expect("settled");
@@ -156,7 +157,7 @@ fn settling_adjusts_only_what_differs() {
     let less = policy(RateLimitPolicy::per_minute(10).named("less"));
     let more = policy(RateLimitPolicy::per_minute(10).named("more"));
     let same = policy(RateLimitPolicy::per_minute(10).named("same"));
-    let receipt = decide(&limit, each([&less, &more, &same], 3)).receipt.expect("charged");
+    let receipt = decide(&limit, each([&less, &more, &same], 3)).take_receipt().expect("charged");
     let settled = block_on(limit.settle(receipt, |charge| match charge.policy().name().as_str() {
         "less" => 1,
         "more" => 12,
@@ -165,7 +166,7 @@ fn settling_adjusts_only_what_differs() {
     let total = settled.expect("settled").total();
     assert_eq!((total.returned, total.excess), (2, 2));
     assert_eq!(store.settled().first().map(Vec::len), Some(2));
-    let unchanged = decide(&limit, one(&same, 1)).receipt.expect("charged");
+    let unchanged = decide(&limit, one(&same, 1)).take_receipt().expect("charged");
     block_on(limit.settle(unchanged, |_| 1)).expect("settled");
     assert_eq!(store.settled().len(), 1, "nothing to adjust, nothing to ask");
     let left =
@@ -179,7 +180,7 @@ fn count_only_failures() {
     let limit = EnforceRateLimit::builder(simple(&clock)).build().expect("valid");
     let login = policy(RateLimitPolicy::per_minute(3).named("login"));
     for _ in 0..20 {
-        let receipt = decide(&limit, one(&login, 1)).receipt.expect("admitted");
+        let receipt = decide(&limit, one(&login, 1)).take_receipt().expect("admitted");
         block_on(limit.settle(receipt, |_| 0)).expect("settled");
     }
     assert_eq!(exhaust(&limit, &login), 3, "successes cost nothing, failures do");
@@ -253,9 +254,58 @@ fn without_any_answer_a_request_is_unavailable() {
         .fallback(FailingRepository::always(kind))
         .build()
         .expect("valid");
-    let enforced = decide(&both_away, one(&local, 1));
+    let mut enforced = decide(&both_away, one(&local, 1));
     assert_eq!(enforced.decision.verdict(), Verdict::Unavailable);
-    assert!(enforced.receipt.is_none());
+    assert!(enforced.take_receipt().is_none());
+}
+
+/// Answers for the first charge only, as if it had lost the others.
+struct Forgetful(Simple);
+
+impl RateLimitRepository for Forgetful {
+    fn acquire(&self, charges: &Charges) -> Acquire {
+        match self.0.acquire(charges) {
+            Answer::Ready(Ok(all)) => Answer::ready(all.iter().take(1).copied().collect()),
+            other => other,
+        }
+    }
+
+    fn settle(&self, adjustments: &Adjustments) -> Settle {
+        self.0.settle(adjustments)
+    }
+}
+
+#[test]
+fn an_answer_that_leaves_out_a_charge_is_none() {
+    let clock = ManualClock::new();
+    let (wide, narrow) = (
+        policy(RateLimitPolicy::per_minute(9).named("wide")),
+        policy(RateLimitPolicy::per_minute(1).named("narrow")),
+    );
+    let limit = EnforceRateLimit::builder(Forgetful(simple(&clock)))
+        .fallback(simple(&clock))
+        .build()
+        .expect("valid");
+    let first = decide(&limit, each([&wide, &narrow], 1));
+    assert!(first.decision.is_degraded(), "the fallback decides instead");
+    assert_eq!(first.failure.map(|it| it.kind()), Some(RepositoryErrorKind::Corrupt));
+    assert_eq!(verdict(&limit, each([&wide, &narrow], 1)), Verdict::Deny);
+    let alone = EnforceRateLimit::builder(Forgetful(simple(&clock)))
+        .without_fallback()
+        .build()
+        .expect("valid");
+    assert_eq!(verdict(&alone, each([&wide, &narrow], 1)), Verdict::Unavailable);
+}
+
+#[test]
+fn a_receipt_is_handed_out_once() {
+    let clock = ManualClock::new();
+    let limit =
+        EnforceRateLimit::builder(simple(&clock)).without_fallback().build().expect("valid");
+    let policy = policy(RateLimitPolicy::per_minute(1));
+    let mut enforced = decide(&limit, one(&policy, 1));
+    assert!(enforced.take_receipt().is_some());
+    assert!(enforced.take_receipt().is_none());
 }
 
 #[test]

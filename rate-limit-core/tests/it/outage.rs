@@ -131,12 +131,12 @@ fn r27_deny_is_unavailable() {
     let node = node(&Arc::new(simple(&clock)), &clock, 1);
     assert_eq!(verdict(&node, one(&policy, 1)), Verdict::Allow);
     node.repository().fail();
-    let enforced = decide(&node, one(&policy, 1));
+    let mut enforced = decide(&node, one(&policy, 1));
     assert_eq!(enforced.decision.verdict(), Verdict::Unavailable);
     assert!(enforced.decision.is_degraded());
     assert_eq!(enforced.decision.enforced().count(), 0);
     assert_eq!(enforced.decision.wait(), Wait::Now, "no policy told a wait");
-    assert!(enforced.receipt.is_none());
+    assert!(enforced.take_receipt().is_none());
     assert_eq!(enforced.failure.map(|it| it.kind()), Some(RepositoryErrorKind::Unavailable));
     node.repository().recover();
     assert_eq!(

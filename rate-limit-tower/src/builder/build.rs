@@ -6,7 +6,7 @@ use super::RateLimitLayerBuilder;
 use crate::double_counting::Marking;
 use crate::error::LayerError;
 use crate::layer::{RateLimitLayer, Shared};
-use crate::rejection::IANA;
+use crate::rejection::ProblemTypes;
 use crate::rules;
 use crate::telemetry::Telemetry;
 
@@ -49,7 +49,10 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             header_fields: responses.header_fields,
             exposure: responses.exposure,
             jitter: responses.jitter,
-            problem_type_base: responses.problem_type_base.unwrap_or_else(|| IANA.into()),
+            problem_types: responses
+                .problem_type_base
+                .as_deref()
+                .map_or_else(ProblemTypes::default, ProblemTypes::below),
             documentation_url: responses.documentation_url,
             reject_with: responses.reject_with,
             gives_handles: self.gives_handles,

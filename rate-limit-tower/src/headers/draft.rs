@@ -1,8 +1,6 @@
 //! The fields of draft-ietf-httpapi-ratelimit-headers, revision by revision.
 
-use std::fmt::Write as _;
-
-use http::header::{HeaderMap, HeaderValue};
+use http::header::HeaderValue;
 use rate_limit_core::{Decision, PolicyOutcome, RateLimitPolicy};
 
 use super::policy_list::PolicyList;
@@ -13,7 +11,7 @@ use crate::quota::{self, Quota, Told};
 
 /// Writes the field that lists the policies, rendered beforehand if possible.
 pub(super) fn write_policies(
-    fields: &mut HeaderMap,
+    values: &mut Values,
     decision: &Decision,
     revision: DraftFields,
     list: Option<&PolicyList>,
@@ -21,9 +19,13 @@ pub(super) fn write_policies(
     if revision == DraftFields::None {
         return;
     }
-    let rendered = || policy_list(decision.enforced().map(|one| &**one.policy()), revision);
-    if let Some(policies) = list.and_then(|list| list.of(decision, revision)).or_else(rendered) {
-        fields.insert(RATELIMIT_POLICY, policies);
+    if let Some(rendered) = list.and_then(|list| list.of(decision, revision)) {
+        values.push_value(rendered);
+    } else {
+        push_policies(values, decision.enforced().map(|one| &**one.policy()), revision);
+    }
+    if values.has_begun() {
+        values.end(&RATELIMIT_POLICY);
     }
 }
 
@@ -35,19 +37,21 @@ pub(super) fn write(
     told: Told,
     revision: DraftFields,
 ) {
-    let limit = || Quota::of(closest.policy()).units;
-    let (remaining, reset) = (quota::available(closest), told.reset_in_seconds(closest));
     match revision {
         DraftFields::None => {}
         DraftFields::Revision06 => {
-            values.number(RATELIMIT_LIMIT, limit());
-            values.number(RATELIMIT_REMAINING, remaining);
-            values.number(RATELIMIT_RESET, reset);
+            values.number(&RATELIMIT_LIMIT, Quota::of(closest.policy()).units);
+            values.number(&RATELIMIT_REMAINING, quota::available(closest));
+            values.number(&RATELIMIT_RESET, told.reset_in_seconds(closest));
         }
         DraftFields::Revision07 => {
-            let limit = limit();
-            let limits = format_args!("limit={limit}, remaining={remaining}, reset={reset}");
-            values.field(RATELIMIT, limits);
+            values.push("limit=");
+            values.push_number(Quota::of(closest.policy()).units);
+            values.push(", remaining=");
+            values.push_number(quota::available(closest));
+            values.push(", reset=");
+            values.push_number(told.reset_in_seconds(closest));
+            values.end(&RATELIMIT);
         }
         DraftFields::Revision08To11 if decision.is_allowed() => {
             write_limits(values, std::iter::once(closest), told);
@@ -61,22 +65,30 @@ pub(super) fn policy_list<'a>(
     policies: impl Iterator<Item = &'a RateLimitPolicy>,
     revision: DraftFields,
 ) -> Option<HeaderValue> {
-    let mut list = String::new();
-    for policy in policies.filter(|policy| policy.is_enforced()) {
+    let mut values = Values::new();
+    push_policies(&mut values, policies, revision);
+    values.into_value()
+}
+
+/// Writes one item for each enforced policy.
+fn push_policies<'a>(
+    values: &mut Values,
+    policies: impl Iterator<Item = &'a RateLimitPolicy>,
+    revision: DraftFields,
+) {
+    for (index, policy) in policies.filter(|policy| policy.is_enforced()).enumerate() {
         let Quota { units, seconds } = Quota::of(policy);
-        // Writing to a string cannot fail.
-        let _ = match revision {
-            DraftFields::Revision06 | DraftFields::Revision07 => {
-                separate(&mut list);
-                write!(list, "{units};w={seconds}")
-            }
-            DraftFields::None | DraftFields::Revision08To11 => {
-                separate(&mut list);
-                write!(list, "\"{}\";q={units};w={seconds}", policy.name())
-            }
-        };
+        if index > 0 {
+            values.push(", ");
+        }
+        if matches!(revision, DraftFields::None | DraftFields::Revision08To11) {
+            push_name(values, policy);
+            values.push(";q=");
+        }
+        values.push_number(units);
+        values.push(";w=");
+        values.push_number(seconds);
     }
-    value(list)
 }
 
 /// Writes `RateLimit` as from revision 08 on.
@@ -86,27 +98,23 @@ fn write_limits<'a>(
     told: Told,
 ) {
     for (index, one) in limits.enumerate() {
-        let separator = if index > 0 { ", " } else { "" };
-        // A structured field string. No character of a policy's name needs escaping.
-        let (name, remaining) = (one.policy().name(), quota::available(one));
-        values.push(format_args!("{separator}\"{name}\";r={remaining}"));
+        if index > 0 {
+            values.push(", ");
+        }
+        push_name(values, one.policy());
+        values.push(";r=");
+        values.push_number(quota::available(one));
         if let Some(seconds) = told.seconds_until_more(one) {
-            values.push(format_args!(";t={seconds}"));
+            values.push(";t=");
+            values.push_number(seconds);
         }
     }
-    values.end(RATELIMIT);
+    values.end(&RATELIMIT);
 }
 
-fn separate(list: &mut String) {
-    if !list.is_empty() {
-        list.push_str(", ");
-    }
-}
-
-fn value(list: String) -> Option<HeaderValue> {
-    if list.is_empty() {
-        return None;
-    }
-    // Only visible ASCII was written, so this cannot fail; a field less would be the lesser evil.
-    HeaderValue::try_from(list).ok()
+/// A structured field string. No character of a policy's name needs escaping.
+fn push_name(values: &mut Values, policy: &RateLimitPolicy) {
+    values.push("\"");
+    values.push(policy.name().as_str());
+    values.push("\"");
 }

@@ -31,7 +31,7 @@ impl PolicyList {
 
     /// The field, if the list is of the policies that decided. Under another version of a policy,
     /// such as the part of it that holds without the store, it is not.
-    pub(super) fn of(&self, decision: &Decision, revision: DraftFields) -> Option<HeaderValue> {
+    pub(super) fn of(&self, decision: &Decision, revision: DraftFields) -> Option<&HeaderValue> {
         let mut listed = self.policies.iter();
         let is_same = decision
             .enforced()
@@ -40,8 +40,8 @@ impl PolicyList {
             return None;
         }
         Some(match revision {
-            DraftFields::Revision08To11 | DraftFields::None => self.named.clone(),
-            DraftFields::Revision06 | DraftFields::Revision07 => self.unnamed.clone(),
+            DraftFields::Revision08To11 | DraftFields::None => &self.named,
+            DraftFields::Revision06 | DraftFields::Revision07 => &self.unnamed,
         })
     }
 }

@@ -1,45 +1,61 @@
 //! The values of one response, written into one text.
 
-use std::fmt::{Arguments, Write as _};
-
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use smallvec::SmallVec;
 
+use super::text::Text;
+
 /// Values in the making. All share the memory of one text, where each would otherwise need its own.
 pub(super) struct Values {
-    text: String,
+    text: Text,
     /// The fields, and where their values end.
-    ends: SmallVec<[(HeaderName, usize); 4]>,
+    ends: SmallVec<[(&'static HeaderName, usize); 5]>,
 }
 
 impl Values {
     /// None yet.
     pub(super) fn new() -> Self {
-        // The longest common case, so that one allocation is enough.
-        Self { text: String::with_capacity(128), ends: SmallVec::new() }
+        Self { text: Text::new(), ends: SmallVec::new() }
     }
 
     /// Adds a field with a number.
-    pub(super) fn number(&mut self, name: HeaderName, number: u64) {
-        self.field(name, format_args!("{number}"));
-    }
-
-    /// Adds a field with a text of visible ASCII.
-    pub(super) fn field(&mut self, name: HeaderName, value: Arguments<'_>) {
-        self.push(value);
+    pub(super) fn number(&mut self, name: &'static HeaderName, number: u64) {
+        self.push_number(number);
         self.end(name);
     }
 
-    /// Continues the value of the field that is named by [`end`](Self::end).
-    pub(super) fn push(&mut self, part: Arguments<'_>) {
-        // Writing to a string cannot fail.
-        let _ = self.text.write_fmt(part);
+    /// Continues the value of the field that is named by [`end`](Self::end). Only visible ASCII.
+    #[inline]
+    pub(super) fn push(&mut self, part: &str) {
+        self.text.push(part.as_bytes());
+    }
+
+    /// Continues it with a number. Without the formatting machinery of the standard library, which
+    /// would take as long as the decision.
+    pub(super) fn push_number(&mut self, number: u64) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    /// Continues it with a value that was rendered beforehand. It is copied, because sharing it
+    /// would have all cores count the references to one place in memory.
+    pub(super) fn push_value(&mut self, value: &HeaderValue) {
+        self.text.push(value.as_bytes());
+    }
+
+    /// Whether the field that is not yet named has anything in it.
+    pub(super) fn has_begun(&self) -> bool {
+        self.text.len() > self.ends.last().map_or(0, |(_, end)| *end)
     }
 
     /// Ends the value of a field.
-    pub(super) fn end(&mut self, name: HeaderName) {
+    pub(super) fn end(&mut self, name: &'static HeaderName) {
         self.ends.push((name, self.text.len()));
+    }
+
+    /// All that was written, as one value; `None` if that is nothing.
+    pub(super) fn into_value(self) -> Option<HeaderValue> {
+        HeaderValue::from_bytes(self.text.as_ref()).ok().filter(|value| !value.is_empty())
     }
 
     /// Puts the fields in place of those that were there.
@@ -47,7 +63,9 @@ impl Values {
         if self.ends.is_empty() {
             return;
         }
-        let text = Bytes::from(self.text);
+        fields.reserve(self.ends.len());
+        // One allocation for the text and the count of those who share it.
+        let text = Bytes::from_owner(self.text);
         let mut start = 0;
         for (name, end) in self.ends {
             // Only visible ASCII was written, so this cannot fail; a field less would be the lesser

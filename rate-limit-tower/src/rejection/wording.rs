@@ -6,72 +6,97 @@ use super::problem::{name, violated};
 use super::{Rejection, RejectionReason};
 use crate::exposure::Exposure;
 
+/// As long as the text for a client that has exceeded two policies.
+const USUAL_BYTES: usize = 192;
+
 /// Says in a sentence or two what happened and what to do.
 pub(super) fn detail(rejection: &Rejection<'_>) -> String {
-    let seconds = rejection.retry_after_seconds();
+    let mut text = String::with_capacity(USUAL_BYTES);
     match rejection.reason {
-        RejectionReason::Block => "This client is not allowed to use the service.".to_owned(),
-        RejectionReason::MissingIdentity => {
-            "This request does not say who sends it, in the way that the service expects."
-                .to_owned()
+        RejectionReason::Block => {
+            text.push_str("This client is not allowed to use the service.");
+            return text;
         }
-        RejectionReason::ReducedCapacity => format!(
-            "Whether this request may pass cannot be decided at the moment. {}",
-            try_again(seconds)
-        ),
-        RejectionReason::AbnormalUsage | RejectionReason::QuotaExceeded => match seconds {
-            _ if rejection.exposure == Exposure::None => {
-                format!("There were too many requests. {}", try_again(seconds))
+        RejectionReason::MissingIdentity => {
+            text.push_str(
+                "This request does not say who sends it, in the way that the service expects.",
+            );
+            return text;
+        }
+        RejectionReason::ReducedCapacity => {
+            text.push_str("Whether this request may pass cannot be decided at the moment. ")
+        }
+        RejectionReason::AbnormalUsage | RejectionReason::QuotaExceeded => {
+            if rejection.exposure == Exposure::None {
+                text.push_str("There were too many requests. ");
+            } else if rejection.retry_after_seconds().is_some() {
+                push_reached(&mut text, rejection);
+            } else {
+                push_never(&mut text, rejection);
             }
-            None => never(rejection),
-            Some(_) => format!("{} {}", reached(rejection), try_again(seconds)),
-        },
+        }
     }
+    match rejection.retry_after_seconds() {
+        Some(seconds) => {
+            text.push_str("Try again in ");
+            push_counted(&mut text, seconds, "second");
+            text.push('.');
+        }
+        None => text.push_str("Trying again does not help."),
+    }
+    text
 }
 
 /// Names the limits that are reached.
-fn reached(rejection: &Rejection<'_>) -> String {
-    let names = quoted(violated(rejection).map(name));
+fn push_reached(text: &mut String, rejection: &Rejection<'_>) {
     let several = violated(rejection).nth(1).is_some();
-    let limits = if several { "limits of the policies" } else { "limit of the policy" };
     let is_ban = rejection.reason == RejectionReason::AbnormalUsage;
-    let reached = match (is_ban, several) {
-        (false, false) => "is reached",
-        (false, true) => "are reached",
-        (true, false) => "was exceeded again and again",
-        (true, true) => "were exceeded again and again",
-    };
-    format!("The {limits} {names} {reached}.")
+    text.push_str(if several { "The limits of the policies " } else { "The limit of the policy " });
+    push_quoted(text, violated(rejection).map(name));
+    text.push_str(match (is_ban, several) {
+        (false, false) => " is reached. ",
+        (false, true) => " are reached. ",
+        (true, false) => " was exceeded again and again. ",
+        (true, true) => " were exceeded again and again. ",
+    });
 }
 
-fn never(rejection: &Rejection<'_>) -> String {
+fn push_never(text: &mut String, rejection: &Rejection<'_>) {
     let never = violated(rejection).find(|one| one.outcome().wait == Wait::Never);
     let (units, most) = never.map_or((0, 0), |one| (one.units(), one.policy().capacity()));
-    let names = quoted(never.into_iter().map(name));
-    format!(
-        "This request costs {}, and the policy {names} never admits more than {most} at once. {}",
-        counted(units, "unit"),
-        try_again(None)
-    )
+    text.push_str("This request costs ");
+    push_counted(text, units, "unit");
+    text.push_str(", and the policy ");
+    push_quoted(text, never.into_iter().map(name));
+    text.push_str(" never admits more than ");
+    push_number(text, most);
+    text.push_str(" at once. ");
 }
 
 /// Names in quotation marks, as one reads them out.
-fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<String> = names.map(|name| format!("\"{name}\"")).collect();
-    match names.split_last() {
-        Some((last, rest @ [_, ..])) => format!("{} and {last}", rest.join(", ")),
-        _ => names.concat(),
+fn push_quoted<'a>(text: &mut String, names: impl Iterator<Item = &'a str>) {
+    let mut names = names.peekable();
+    let mut is_first = true;
+    while let Some(name) = names.next() {
+        if !is_first {
+            text.push_str(if names.peek().is_some() { ", " } else { " and " });
+        }
+        is_first = false;
+        text.push('"');
+        text.push_str(name);
+        text.push('"');
     }
 }
 
-fn try_again(seconds: Option<u64>) -> String {
-    match seconds {
-        Some(seconds) => format!("Try again in {}.", counted(seconds, "second")),
-        None => "Trying again does not help.".to_owned(),
+fn push_counted(text: &mut String, number: u64, noun: &str) {
+    push_number(text, number);
+    text.push(' ');
+    text.push_str(noun);
+    if number != 1 {
+        text.push('s');
     }
 }
 
-fn counted(number: u64, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+fn push_number(text: &mut String, number: u64) {
+    text.push_str(itoa::Buffer::new().format(number));
 }

@@ -1,6 +1,5 @@
 //! The fields of responses, algorithm by algorithm.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -280,7 +279,7 @@ fn of_nested_layers_speaks_the_one_that_is_closer_to_exhaustion() {
         let response: Response<RateLimitBody<RateLimitBody<Full<Bytes>>>> =
             call_now(&mut service, request()).unwrap();
         assert_eq!(response.status(), expected_status);
-        let decision = response.extensions().get::<Arc<Decision>>().unwrap();
+        let decision = response.extensions().get::<Decision>().unwrap();
         let closest = decision.closest().unwrap().policy().name().to_string();
         assert!(field(response.headers(), "ratelimit").contains(&closest), "both tell the same");
         response.headers().clone()
@@ -368,7 +367,7 @@ fn a_shadow_policy_never_shows() {
         let response = ask(&mut service);
         assert_eq!(response.status(), status);
         assert_eq!(field(response.headers(), "x-ratelimit-limit"), "3");
-        let decision = response.extensions().get::<Arc<Decision>>().unwrap();
+        let decision = response.extensions().get::<Decision>().unwrap();
         assert_eq!(decision.shadow().count(), 1, "outer layers see it");
         let shown = format!("{:?}", response.headers());
         assert!(!shown.contains("ghost"), "{shown}");
@@ -403,7 +402,7 @@ fn exempt_clients_see_no_fields_and_are_not_counted() {
         let response = ask(&mut service);
         assert_eq!(response.status(), 200);
         assert!(has_no_limit_fields(response.headers()));
-        assert!(response.extensions().get::<Arc<Decision>>().is_some_and(|it| it.is_allowed()));
+        assert!(response.extensions().get::<Decision>().is_some_and(|it| it.is_allowed()));
     }
     assert_eq!(crate::support::statuses(&mut service, "198.51.100.1", 2), [200, 429]);
 }

@@ -142,6 +142,6 @@ fn outer_layers_see_that_a_decision_was_degraded() {
     let clock = ManualClock::new();
     let layer = broken(&clock).per_ip(ten(FailureMode::Local)).build().unwrap();
     let response = ask(&mut layer.layer(Probe::default()));
-    let decision = response.extensions().get::<Arc<rate_limit_tower::Decision>>().unwrap();
+    let decision = response.extensions().get::<rate_limit_tower::Decision>().unwrap();
     assert!(decision.is_degraded());
 }

@@ -1,6 +1,5 @@
 //! The responses of requests that do not pass.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rate_limit_core::ManualClock;
@@ -28,7 +27,7 @@ fn denial() {
     assert_eq!(field(response.headers(), "content-type"), "application/problem+json");
     assert_eq!(field(response.headers(), "cache-control"), "no-store");
     assert_eq!(field(response.headers(), "retry-after"), "15");
-    let decision = response.extensions().get::<Arc<Decision>>().unwrap();
+    let decision = response.extensions().get::<Decision>().unwrap();
     assert_eq!(decision.verdict(), Verdict::Deny);
     assert_eq!(
         json(response),

@@ -91,7 +91,7 @@ proptest! {
             let (_, limit) = &members(response.headers(), "ratelimit")[0];
             prop_assert!(policy["q"] >= 1 && policy["w"] >= 1 && limit["r"] <= policy["q"]);
             let is_fixed_window = {
-                let decision = response.extensions().get::<std::sync::Arc<rate_limit_tower::Decision>>();
+                let decision = response.extensions().get::<rate_limit_tower::Decision>();
                 let closest = decision.unwrap().closest().unwrap();
                 matches!(closest.policy().algorithm(), rate_limit_tower::Algorithm::FixedWindow(_))
             };
