@@ -116,7 +116,7 @@ impl Configuration {
     ) -> Result<Self, ConfigurationError> {
         let mut source = Source::new(name, text);
         let mut root = tree::of_file(&mut source);
-        if source.has_errors() {
+        if source.errors() > 0 {
             // What is behind a slip of the syntax would be told as missing.
             return Err(source.into_error());
         }

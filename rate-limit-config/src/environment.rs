@@ -125,6 +125,15 @@ fn put(parent: &mut Node, keys: &[&str], node: Node) -> Result<(), Flaw> {
             let index = position(items, key)?;
             items.get_mut(index).map_or(Ok(()), |item| put(item, deeper, node))
         }
+        Value::Variable(_) => {
+            let flaw = match &parent.place {
+                Place::Variable(other) => {
+                    format!("the variable `{other}` sets all of this already")
+                }
+                _ => "another variable sets all of this already".to_owned(),
+            };
+            Err(Flaw::new(format!("{flaw}; expected one of the two")))
+        }
         other => {
             // A value that stands in the way, such as the short form of a limit, gives way.
             *other = Value::Table(Table::new());

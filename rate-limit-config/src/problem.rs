@@ -233,8 +233,8 @@ impl Problems {
         }
     }
 
-    pub(crate) const fn has_errors(&self) -> bool {
-        !self.errors.is_empty()
+    pub(crate) const fn errors(&self) -> usize {
+        self.errors.len() + self.untold
     }
 
     /// Everything that is wrong, and the warnings besides.

@@ -60,8 +60,9 @@ impl<'a> Source<'a> {
         }
     }
 
-    pub(crate) fn has_errors(&self) -> bool {
-        self.problems.has_errors()
+    /// How many errors were noted so far.
+    pub(crate) const fn errors(&self) -> usize {
+        self.problems.errors()
     }
 
     /// What is wrong; there is something.
@@ -75,7 +76,7 @@ impl<'a> Source<'a> {
         configuration: Option<Configuration>,
     ) -> Result<Configuration, ConfigurationError> {
         match configuration {
-            Some(configuration) if !self.has_errors() => {
+            Some(configuration) if self.errors() == 0 => {
                 Ok(Configuration { warnings: self.problems.into_warnings(), ..configuration })
             }
             _ => Err(self.into_error()),

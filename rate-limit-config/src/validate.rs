@@ -46,7 +46,7 @@ pub(crate) fn configuration(
     let identity = identity::identity(document.identity, &root.named("identity"), context, source);
     let rule_key = root.named("rule");
     let sections = entries(document.rule);
-    if sections.is_empty() {
+    if sections.is_empty() && document.is_whole {
         // A file that was cut off, or is being written, must not lift all limits.
         source.refuse(
             &Place::File,

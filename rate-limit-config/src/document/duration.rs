@@ -31,7 +31,7 @@ impl FromText for Period {
 /// The time that a text says.
 pub(super) fn parse(text: &str) -> Result<Duration, Refused> {
     if let Some(unit) = words(text).find(|word| is_uneven(word)) {
-        let reason = format!("a `{unit}` is not always of the same length");
+        let reason = format!("`{unit}` is no fixed time");
         return Err(Refused::because(reason).meant(meant(text)));
     }
     humantime::parse_duration(text).map_err(|error| match error {

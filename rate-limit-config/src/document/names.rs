@@ -118,20 +118,38 @@ impl FromText for PathPrefix {
 /// Asks the layer, which knows best what it can match.
 fn path(text: &str, rule: impl FnOnce(Rule) -> Rule) -> Result<String, Refused> {
     if !text.starts_with('/') {
-        let meant =
-            (!text.is_empty()).then(|| format!("{:?}", canonical_path(&format!("/{text}"))));
-        return Err(Refused::UNLIKE.meant(meant));
+        let rooted = format!("/{text}");
+        let ours = foreign(&rooted).and_then(|refused| refused.suggestion);
+        let meant = ours.unwrap_or_else(|| format!("{:?}", canonical_path(&rooted)));
+        return Err(Refused::UNLIKE.meant((!text.is_empty()).then_some(meant)));
     }
     let canonical = canonical_path(text);
     if canonical != text {
         let reason = "no request looks like this after its path was brought into canonical form";
         return Err(Refused::because(reason).meant(Some(format!("{canonical:?}"))));
     }
+    if let Some(refused) = foreign(text) {
+        return Err(refused);
+    }
     match rule(Rule::new("path")).shapes() {
         Ok(_) => Ok(text.to_owned()),
         Err(rate_limit_tower::LayerError::Path { reason, .. }) => Err(Refused::because(reason)),
         Err(_) => Err(Refused::UNLIKE),
     }
+}
+
+/// Wildcards as others write them would stand for themselves, and the rule would never match.
+fn foreign(text: &str) -> Option<Refused> {
+    let is_foreign = |segment: &&str| matches!(*segment, "*" | "**") || segment.starts_with(':');
+    let segment = text.split('/').find(is_foreign)?;
+    let ours = |segment: &str| match segment.strip_prefix(':') {
+        Some(name) => format!("{{{name}}}"),
+        None if matches!(segment, "*" | "**") => "{*rest}".to_owned(),
+        None => segment.to_owned(),
+    };
+    let meant: Vec<String> = text.split('/').map(ours).collect();
+    let reason = format!("`{segment}` would stand for itself");
+    Some(Refused::because(reason).meant(Some(format!("{:?}", meant.join("/")))))
 }
 
 /// An absolute URL.

@@ -62,8 +62,14 @@ impl<T: Read> Read for Entries<T> {
     fn read(node: &Node, at: &Key<'_>, source: &mut Source<'_>) -> Option<Self> {
         let value = node.beyond_text();
         let Some(Value::Array(items)) = value.as_deref() else {
-            let expected = format!("a list of tables, each with `[[{at}]]` above it");
-            source.refuse(&node.place, at, Flaw::expected(expected));
+            let flaw = match node.place {
+                Place::Variable(_) => Flaw::new(
+                    "a variable changes entries of the file and adds none; expected a key of one of \
+                     them, or the whole list",
+                ),
+                _ => Flaw::expected(format!("a list of tables, each with `[[{at}]]` above it")),
+            };
+            source.refuse(&node.place, at, flaw);
             return None;
         };
         Some(Self(read_items(items, at, source)))
@@ -86,7 +92,11 @@ fn read_items<T: Read>(items: &[Node], at: &Key<'_>, source: &mut Source<'_>) ->
 
 /// The entries of a table whose keys the file chooses.
 #[derive(Clone, Debug)]
-pub(crate) struct Map<T>(pub(crate) Vec<(Located<String>, Located<T>)>);
+pub(crate) struct Map<T> {
+    pub(crate) entries: Vec<(Located<String>, Located<T>)>,
+    /// Whether all of them could be read.
+    pub(crate) is_whole: bool,
+}
 
 impl<T: Read> Read for Map<T> {
     fn read(node: &Node, at: &Key<'_>, source: &mut Source<'_>) -> Option<Self> {
@@ -95,6 +105,7 @@ impl<T: Read> Read for Map<T> {
             source.refuse(&node.place, at, Flaw::expected("a table").value(node.shown()));
             return None;
         };
+        let errors = source.errors();
         let mut entries = Vec::with_capacity(table.len());
         for (name, (place, node)) in table {
             let place: Place = place.clone();
@@ -102,7 +113,7 @@ impl<T: Read> Read for Map<T> {
                 entries.push((Located { place, value: name.clone() }, read));
             }
         }
-        Some(Self(entries))
+        Some(Self { entries, is_whole: source.errors() == errors })
     }
 
     fn schema() -> serde_json::Value {

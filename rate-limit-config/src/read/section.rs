@@ -32,6 +32,10 @@ macro_rules! section {
         #[derive(Clone, Debug)]
         $visibility struct $section {
             $($(#[doc = $about])* pub(crate) $field: Option<$crate::read::Located<$type>>,)*
+            /// Whether everything in the section could be read. If not, a key that is not there may
+            /// only be misspelt.
+            #[allow(dead_code, reason = "not every section has keys that need each other")]
+            pub(crate) is_whole: bool,
         }
 
         impl $section {
@@ -51,9 +55,13 @@ macro_rules! section {
                 at: &$crate::read::Key<'_>,
                 source: &mut $crate::source::Source<'_>,
             ) -> Option<Self> {
+                let errors = source.errors();
                 let value = node.beyond_text();
                 let fields = $crate::read::Fields::of(node, value.as_deref(), at, Self::FIELDS, source)?;
-                Some(Self { $($field: fields.field(stringify!($field), at, source),)* })
+                Some(Self {
+                    $($field: fields.field(stringify!($field), at, source),)*
+                    is_whole: source.errors() == errors,
+                })
             }
 
             fn schema() -> serde_json::Value {

@@ -49,7 +49,7 @@ fn entry(
         || section.users.is_some()
         || section.api_keys.is_some()
         || section.user_agents.is_some();
-    if !names_somebody {
+    if !names_somebody && section.is_whole {
         let message = "this names nobody; expected at least one of `networks`, `users`, `api_keys` \
                        and `user_agents`";
         source.refuse(&place, key, Flaw::new(message));

@@ -76,7 +76,7 @@ fn of_table(table: &CostSection, place: &Place, key: &Key<'_>, source: &mut Sour
                 }
             }
             let methods_key = key.named("methods");
-            let named = methods.value.0.iter().filter_map(|(name, units)| {
+            let named = methods.value.entries.iter().filter_map(|(name, units)| {
                 Some((method(name, &methods_key, source)?, units.value.0))
             });
             Cost::Methods(MethodCost { methods: named.collect(), default })

@@ -80,7 +80,7 @@ fn client_address(
     ];
     let trust = trust.into_iter().flatten().next();
     let Some(header) = &section.forwarding_header else {
-        if let Some((place, name)) = trust {
+        if let (Some((place, name)), true) = (trust, section.is_whole) {
             let message = "nothing says which header is believed; expected `forwarding_header` \
                            beside it";
             source.refuse(place, key.named(name), Flaw::new(message));
@@ -142,7 +142,7 @@ fn trusted(
         source.refuse(&cidr.place, proxies_key, Flaw::new(message));
         return None;
     }
-    if proxies.is_none() {
+    if proxies.is_none() && section.is_whole {
         let message = "nobody is trusted with this header; expected `trusted_proxies` beside it";
         source.refuse(header, key.named("forwarding_header"), Flaw::new(message));
     }

@@ -27,7 +27,7 @@ pub(super) fn jwt(
 
     let jwks_file = jwks_file(section.jwks_file, section.jwks_max_stale, key, context, source);
     let sections = entries(section.key);
-    if sections.is_empty() && jwks_file.is_none() {
+    if sections.is_empty() && jwks_file.is_none() && section.is_whole {
         let message = "there is no key, so no token can be verified; expected \
                        `[[identity.jwt.key]]` or `jwks_file`";
         source.refuse(&place, key, Flaw::new(message));
@@ -123,9 +123,12 @@ fn jwt_key(
     if let Some(other) = other {
         let flaw = Flaw::new(format!("this algorithm is not used with this; expected `{name}`"));
         source.refuse(&other.place, key.named(other_name), flaw);
+        return None;
     }
     let Some(reference) = wanted else {
-        source.refuse(place, key, Flaw::new(format!("the key `{name}` is missing")));
+        if section.is_whole {
+            source.refuse(place, key, Flaw::new(format!("the key `{name}` is missing")));
+        }
         return None;
     };
     let material_key = key.named(name);

@@ -24,7 +24,8 @@ pub(super) fn check(sections: &[Located<RuleSection>], list: &Key<'_>, source: &
     let mut owners: HashMap<Target<'_>, usize> = HashMap::new();
     let mut told = HashSet::new();
     for (index, Located { value: section, .. }) in sections.iter().enumerate() {
-        let Some(name) = &section.name else {
+        // Of a rule that could not be read nobody knows what it was meant to match.
+        let Some(name) = section.name.as_ref().filter(|_| section.is_whole) else {
             continue;
         };
         let key = list.named(&name.value.0);

@@ -108,7 +108,7 @@ fn set_breaker(
     if settings.open > settings.max_open {
         let (open, max) = (words::length(settings.open), words::length(settings.max_open));
         let message =
-            format!("`open` is {open} and `max_open` is {max}; expected the latter to be longer");
+            format!("`open` is {open} and `max_open` is {max}; expected it to be at most that");
         source.refuse(&place, key, Flaw::new(message));
     }
 }

@@ -20,18 +20,18 @@ pub(super) fn tiers(
     source: &mut Source<'_>,
 ) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
-    let sections = given(section).map(|map| map.0).unwrap_or_default();
+    let sections = given(section).map(|map| map.entries).unwrap_or_default();
     // The rule of each name; of several, which were noted, the last one.
     let places: HashMap<String, usize> =
         rules.iter().enumerate().map(|(at, rule)| (rule.settings.name.clone(), at)).collect();
     for (tier, of_rules) in sections {
         let key = key.named(&tier.value);
-        if of_rules.value.0.is_empty() {
+        if of_rules.value.entries.is_empty() && of_rules.value.is_whole {
             let message = "this tier names no rule; expected at least one, such as `login = \
                            \"100/min\"`";
             source.refuse(&tier.place, key, Flaw::new(message));
         }
-        for (rule, values) in of_rules.value.0 {
+        for (rule, values) in of_rules.value.entries {
             let key = key.named(&rule.value);
             let found = places.get(&rule.value).and_then(|at| rules.get_mut(*at));
             let Some(found) = found else {
