@@ -131,6 +131,13 @@ impl PenaltyLadder {
         Duration::from_nanos(self.decay_nanos)
     }
 
+    /// How long a ban lasts at `level`, 0 being the first: `first · factor^level`, at most the longest.
+    ///
+    /// Stores that decide elsewhere ask this once for each level instead of multiplying themselves.
+    pub fn ban(&self, level: u32) -> Duration {
+        Duration::from_nanos(self.ban_nanos(level))
+    }
+
     /// Brings a state from the future back to what is possible; `true` if it had to. Same reasons
     /// as for buckets, see [`BucketRule::bring_up_to_date`](crate::BucketRule::bring_up_to_date).
     pub(crate) fn heal(&self, state: &mut LadderState, now: Timestamp) -> bool {

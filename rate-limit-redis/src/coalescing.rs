@@ -1,0 +1,233 @@
+//! Concurrent requests travel together.
+//!
+//! A request that finds nothing under way is sent at once. Requests that come while calls are under
+//! way wait for the first of these to return, and then travel in one call: no timer delays anybody,
+//! an idle store answers as fast as without coalescing, and a busy one shares the cost of a call
+//! among as many requests as have come meanwhile. Each stays all or nothing by itself.
+//!
+//! # Dropping
+//!
+//! A caller that goes away while it waits is not sent. One that goes away while its request is under
+//! way may have been charged, entirely or not at all. Calls on behalf of others are made by a task
+//! of their own, so nobody's answer depends on another's patience: a caller that leads hands over when
+//! it leaves, whether it has its answer or not.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rate_limit_core::{Clock, Now, RepositoryErrorKind};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+
+use crate::key::KeyRing;
+use crate::link::{Link, LinkError, Slot};
+use crate::script::ScriptCall;
+
+/// Calls under way at once for each slot. With two, the server works on one while this process reads
+/// the answer of the other and prepares the next.
+const CALLS: usize = 2;
+
+/// The most keys of one call, unless a single request has more. A call keeps the server busy for a
+/// quarter of a millisecond at most, and nobody behind it waits longer.
+const MAX_WEIGHT: usize = 96;
+
+/// Something of which several can be asked in one call.
+pub(crate) trait Request: Send + Sync + Sized + 'static {
+    /// The answer to one.
+    type Answer: Send + 'static;
+    /// What is needed to read the answers.
+    type Plan: Send;
+
+    /// How many keys it has, about.
+    fn weight(&self) -> usize;
+
+    /// One call for all of them. `now` is given by tests only.
+    fn call(requests: &[&Self], ring: &KeyRing, now: Option<Now>) -> (ScriptCall, Self::Plan);
+
+    /// The answer to each of them; `None` if `reply` is none.
+    fn answers(
+        requests: &[&Self],
+        plan: Self::Plan,
+        now: Option<Now>,
+        reply: &[u8],
+    ) -> Option<Vec<Result<Self::Answer, LinkError>>>;
+}
+
+/// Sends requests, together where they meet.
+pub(crate) struct Coalescer<R: Request> {
+    link: Link,
+    ring: KeyRing,
+    clock: Option<Arc<dyn Clock>>,
+    runtime: Handle,
+    /// Held for a few instructions, never while anything is awaited.
+    lanes: Mutex<HashMap<Slot, Lane<R>>>,
+}
+
+/// The requests for one slot, and on a single server all requests.
+struct Lane<R: Request> {
+    calls: usize,
+    waiting: VecDeque<Waiting<R>>,
+}
+
+struct Waiting<R: Request> {
+    request: R,
+    answer: oneshot::Sender<Result<R::Answer, LinkError>>,
+}
+
+/// What a request does on arrival.
+enum Turn<R: Request> {
+    Lead(R),
+    Wait(oneshot::Receiver<Result<R::Answer, LinkError>>),
+}
+
+impl<R: Request> Coalescer<R> {
+    /// Sends requests over `link`. Instants are the server's, unless a test brings a clock.
+    pub(crate) fn new(
+        link: Link,
+        ring: KeyRing,
+        clock: Option<Arc<dyn Clock>>,
+        runtime: Handle,
+    ) -> Self {
+        Self { link, ring, clock, runtime, lanes: Mutex::default() }
+    }
+
+    /// Asks for the answer to `request`, whose keys all lie in `slot`.
+    pub(crate) fn ask(
+        self: Arc<Self>,
+        slot: Slot,
+        request: R,
+    ) -> impl Future<Output = Result<R::Answer, LinkError>> + Send + 'static {
+        async move {
+            match self.take_turn(slot, request) {
+                Turn::Lead(request) => {
+                    let leading = Leading { coalescer: self, slot };
+                    let answers = leading.coalescer.send(slot, &[&request]).await?;
+                    drop(leading);
+                    answers.into_iter().next().unwrap_or_else(no_answer)
+                }
+                // The sender is dropped only with the runtime.
+                Turn::Wait(answer) => answer.await.unwrap_or_else(|_| no_answer()),
+            }
+        }
+    }
+
+    fn take_turn(&self, slot: Slot, request: R) -> Turn<R> {
+        let mut lanes = self.lanes();
+        let lane = lanes.entry(slot).or_default();
+        if lane.calls < CALLS {
+            lane.calls += 1;
+            return Turn::Lead(request);
+        }
+        let (sender, answer) = oneshot::channel();
+        lane.waiting.push_back(Waiting { request, answer: sender });
+        Turn::Wait(answer)
+    }
+
+    /// Sends one call after the other until nobody waits.
+    async fn drain(self: Arc<Self>, slot: Slot) {
+        loop {
+            let waiting = self.next(slot);
+            if waiting.is_empty() {
+                return;
+            }
+            let requests: Vec<&R> = waiting.iter().map(|waiting| &waiting.request).collect();
+            let answers = self.send(slot, &requests).await;
+            drop(requests);
+            match answers {
+                Ok(answers) => waiting.into_iter().zip(answers).for_each(|(waiting, answer)| {
+                    // Whoever has gone away meanwhile does not need it.
+                    _ = waiting.answer.send(answer);
+                }),
+                Err(error) => waiting.into_iter().for_each(|waiting| {
+                    _ = waiting.answer.send(Err(error.clone()));
+                }),
+            }
+        }
+    }
+
+    /// The requests of the next call. If there are none, a call less is under way.
+    fn next(&self, slot: Slot) -> Vec<Waiting<R>> {
+        let mut lanes = self.lanes();
+        let Some(lane) = lanes.get_mut(&slot) else {
+            return Vec::new();
+        };
+        let (mut next, mut weight) = (Vec::new(), 0);
+        while let Some(waiting) = lane.waiting.pop_front() {
+            if waiting.answer.is_closed() {
+                continue;
+            }
+            let heavier = weight + waiting.request.weight();
+            if heavier > MAX_WEIGHT && !next.is_empty() {
+                lane.waiting.push_front(waiting);
+                break;
+            }
+            weight = heavier;
+            next.push(waiting);
+        }
+        if next.is_empty() {
+            lane.calls = lane.calls.saturating_sub(1);
+            if lane.calls == 0 {
+                lanes.remove(&slot);
+            }
+        }
+        next
+    }
+
+    /// One call, from requests to answers.
+    async fn send(
+        &self,
+        slot: Slot,
+        requests: &[&R],
+    ) -> Result<Vec<Result<R::Answer, LinkError>>, LinkError> {
+        let now =
+            self.clock.as_ref().map(|clock| Now { monotonic: clock.now(), utc: clock.utc_now() });
+        let (call, plan) = R::call(requests, &self.ring, now);
+        let reply = self.link.evaluate(slot, &call).await?;
+        let corrupt = || LinkError::new(RepositoryErrorKind::Corrupt);
+        let redis::Value::BulkString(bytes) = reply else {
+            return Err(corrupt());
+        };
+        R::answers(requests, plan, now, &bytes).ok_or_else(corrupt)
+    }
+
+    /// Nothing panics under this lock; should it happen all the same, every lane is still a list of
+    /// requests and a number of calls.
+    fn lanes(&self) -> MutexGuard<'_, HashMap<Slot, Lane<R>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Held while a caller makes a call; whoever waits is taken care of when it leaves.
+struct Leading<R: Request> {
+    coalescer: Arc<Coalescer<R>>,
+    slot: Slot,
+}
+
+impl<R: Request> Drop for Leading<R> {
+    fn drop(&mut self) {
+        let mut lanes = self.coalescer.lanes();
+        let Some(lane) = lanes.get_mut(&self.slot) else {
+            return;
+        };
+        if lane.waiting.is_empty() {
+            lane.calls = lane.calls.saturating_sub(1);
+            if lane.calls == 0 {
+                lanes.remove(&self.slot);
+            }
+            return;
+        }
+        drop(lanes);
+        self.coalescer.runtime.spawn(self.coalescer.clone().drain(self.slot));
+    }
+}
+
+impl<R: Request> Default for Lane<R> {
+    fn default() -> Self {
+        Self { calls: 0, waiting: VecDeque::new() }
+    }
+}
+
+fn no_answer<A>() -> Result<A, LinkError> {
+    Err(LinkError::new(RepositoryErrorKind::Unavailable))
+}

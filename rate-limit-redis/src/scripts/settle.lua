@@ -1,0 +1,151 @@
+-- Carries out corrections, each by itself and without a test.
+--
+-- ARGV[2..]  one for each correction: kind, flags (1 adds, 2 adds more than can ever fit), what the
+--            kind asks for, the key in two bytes, the mark of the charge, and its units, of a bucket
+--            the time that they cost
+--
+-- Answers the time, for each correction of a log how many units it returned or took in two bytes,
+-- and the states that were read.
+
+-- The shorter of two durations.
+local function shorter(s, n, other_s, other_n)
+    if s < other_s or s == other_s and n < other_n then
+        return s, n
+    end
+    return other_s, other_n
+end
+
+-- How much longer or later the first is than the second; zero if it is not.
+local function beyond(s, n, than_s, than_n)
+    s, n = s - than_s, n - than_n
+    if n < 0 then
+        s, n = s - 1, n + BILLION
+    end
+    if s < 0 then
+        return 0, 0
+    end
+    return s, n
+end
+
+local refund = {}
+
+refund[BUCKET] = function(k, t, mark_s, mark_n, charged_s, charged_n)
+    local s, n = beyond(charged_s, charged_n, beyond(now_s, now_n, mark_s, mark_n))
+    s, n = shorter(s, n, c[t], d[t])
+    s, n = shorter(s, n, beyond(at_s[k], at_n[k], now_s, now_n))
+    if s > 0 or n > 0 then
+        at_s[k], at_n[k] = beyond(at_s[k], at_n[k], s, n)
+        touch(k, BUCKET)
+    end
+end
+
+local function give_back(k, kind, counts, units, charged)
+    local returned = math.min(units, charged, counts[k])
+    if returned > 0 then
+        counts[k] = counts[k] - returned
+        touch(k, kind)
+    end
+end
+
+local function refund_window(kind)
+    refund[kind] = function(k, t, mark_s, mark_n, charged)
+        if at_s[k] == mark_s and at_n[k] == mark_n then
+            return give_back(k, kind, count, d[t], charged)
+        end
+        local s, n = mark_s + length_s[k], mark_n + length_n[k]
+        if n >= BILLION then
+            s, n = s + 1, n - BILLION
+        end
+        if kind == SLIDING and at_s[k] == s and at_n[k] == n then
+            give_back(k, kind, older, d[t], charged)
+        end
+    end
+end
+
+refund_window(FIRST_REQUEST)
+refund_window(ALIGNED)
+refund_window(SLIDING)
+
+-- The units of an entry that are given back.
+refund[LOG] = function(k, t, mark_s, mark_n, charged)
+    local asked = math.min(d[t], charged)
+    if units_now[k] > 0 and mark_s == now_s and mark_n == now_n then
+        local returned = math.min(asked, units_now[k])
+        units_now[k] = units_now[k] - returned
+        return returned
+    end
+    -- The newest entry of that instant: a step of the clock can have brought older ones there.
+    local bytes = entries[k]
+    local low, high = 0, #bytes / ENTRY
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        local s, n = entry_at(bytes, middle)
+        if s < mark_s or s == mark_s and n <= mark_n then
+            low = middle + 1
+        else
+            high = middle
+        end
+    end
+    local s, n, units
+    if low > 0 then
+        s, n, units = entry_at(bytes, low - 1)
+    end
+    if s ~= mark_s or n ~= mark_n then
+        return 0
+    end
+    local returned, kept = math.min(asked, units), ''
+    if returned < units then
+        kept = sub(bytes, low * ENTRY - ENTRY + 1, low * ENTRY - 2) .. pack('>I2', units - returned)
+    end
+    entries[k] = sub(bytes, 1, (low - 1) * ENTRY) .. kept .. sub(bytes, low * ENTRY + 1)
+    return returned
+end
+
+local results = {}
+for t = 1, #ARGV - 1 do
+    local term = ARGV[t + 1]
+    local kind, flags = byte(term, 1, 2)
+    read[kind](t, term)
+    local k = parse('>I2', term, 19)
+    if kind ~= LOG then
+        fits[kind](k, t)
+    elseif not entries[k] then
+        load_log(k, t)
+    end
+    if flags == 0 then
+        local mark_s, mark_n = instant_at(term, 21)
+        local returned = refund[kind](k, t, mark_s, mark_n, parse('>I4I4', term, 29))
+        if kind == LOG then
+            if returned > 0 then
+                count[k] = count[k] - returned
+                touch(k, LOG)
+            end
+            results[#results + 1] = pack('>I2', returned)
+        end
+    elseif kind == BUCKET then
+        if flags < 2 and fits[BUCKET](k, t) then
+            take[BUCKET](k)
+        else
+            at_s[k], at_n[k] = a[t], b[t]
+            touch(k, BUCKET)
+        end
+    else
+        local taken = math.max(0, math.min(d[t], room[kind](k, t)))
+        if taken > 0 then
+            take[kind](k, t, taken)
+        end
+        if kind == LOG then
+            results[#results + 1] = pack('>I2', taken)
+        end
+    end
+end
+
+for k in pairs(read_entries) do
+    values[k] = ''
+end
+for i = 1, changes do
+    local k = changed[i]
+    save[kind_of[k]](k)
+end
+
+return instant(now_s, now_n) .. concat(results) .. concat(values)
