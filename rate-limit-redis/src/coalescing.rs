@@ -13,10 +13,9 @@
 //! it leaves, whether it has its answer or not.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use rate_limit_core::{Clock, Now, RepositoryErrorKind};
+use rate_limit_core::{Clock, Now};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
@@ -93,22 +92,20 @@ impl<R: Request> Coalescer<R> {
     }
 
     /// Asks for the answer to `request`, whose keys all lie in `slot`.
-    pub(crate) fn ask(
+    pub(crate) async fn ask(
         self: Arc<Self>,
         slot: Slot,
         request: R,
-    ) -> impl Future<Output = Result<R::Answer, LinkError>> + Send + 'static {
-        async move {
-            match self.take_turn(slot, request) {
-                Turn::Lead(request) => {
-                    let leading = Leading { coalescer: self, slot };
-                    let answers = leading.coalescer.send(slot, &[&request]).await?;
-                    drop(leading);
-                    answers.into_iter().next().unwrap_or_else(no_answer)
-                }
-                // The sender is dropped only with the runtime.
-                Turn::Wait(answer) => answer.await.unwrap_or_else(|_| no_answer()),
+    ) -> Result<R::Answer, LinkError> {
+        match self.take_turn(slot, request) {
+            Turn::Lead(request) => {
+                let leading = Leading { coalescer: self, slot };
+                let answers = leading.coalescer.send(slot, &[&request]).await?;
+                drop(leading);
+                answers.into_iter().next().unwrap_or_else(no_answer)
             }
+            // The sender is dropped only with the runtime.
+            Turn::Wait(answer) => answer.await.unwrap_or_else(|_| no_answer()),
         }
     }
 
@@ -184,11 +181,11 @@ impl<R: Request> Coalescer<R> {
             self.clock.as_ref().map(|clock| Now { monotonic: clock.now(), utc: clock.utc_now() });
         let (call, plan) = R::call(requests, &self.ring, now);
         let reply = self.link.evaluate(slot, &call).await?;
-        let corrupt = || LinkError::new(RepositoryErrorKind::Corrupt);
         let redis::Value::BulkString(bytes) = reply else {
-            return Err(corrupt());
+            return Err(LinkError::Corrupt("expected a string"));
         };
-        R::answers(requests, plan, now, &bytes).ok_or_else(corrupt)
+        R::answers(requests, plan, now, &bytes)
+            .ok_or(LinkError::Corrupt("the string ends before the last answer"))
     }
 
     /// Nothing panics under this lock; should it happen all the same, every lane is still a list of
@@ -229,5 +226,5 @@ impl<R: Request> Default for Lane<R> {
 }
 
 fn no_answer<A>() -> Result<A, LinkError> {
-    Err(LinkError::new(RepositoryErrorKind::Unavailable))
+    Err(LinkError::Lost("the runtime has ended".into()))
 }

@@ -11,11 +11,13 @@
 use std::sync::Arc;
 
 use rate_limit_core::{
-    Adjusted, Adjustment, Adjustments, Change, Charges, ClientIdentity, Outcome, Outcomes, Settled,
+    Adjusted, Adjustment, Adjustments, Change, Charge, Charges, ClientIdentity, Outcome, Outcomes,
+    Settled,
 };
 
 use crate::coalescing::Coalescer;
 use crate::deciding::{Decided, Deciding, Taking};
+use crate::guard::{Deadline, Guard};
 use crate::link::{LinkError, Slot};
 use crate::settling::Settling;
 
@@ -52,11 +54,6 @@ pub(crate) fn parts(charges: &Charges, slot_of: impl Fn(&ClientIdentity) -> Slot
     parts
 }
 
-/// Where the first part lies.
-pub(crate) fn first_slot(parts: &[Part]) -> Slot {
-    parts.first().map_or(Slot::ONLY, |part| part.slot)
-}
-
 /// How many clients share an identity of this kind, by and large: the fewer, the earlier it is
 /// asked. Kinds are told by the first byte, see the table in the documentation of
 /// [`ClientIdentity`].
@@ -75,101 +72,120 @@ fn breadth(identity: &ClientIdentity) -> u8 {
     }
 }
 
-/// Takes all parts, or gives back what it took. Meant for a task of its own: a caller who goes away
-/// must not keep it from giving back.
-pub(crate) async fn acquire(
-    decisions: Arc<Coalescer<Deciding>>,
-    settlements: Arc<Coalescer<Settling>>,
-    parts: Vec<Part>,
-) -> Result<Outcomes, LinkError> {
-    let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
-    let mut taken: Vec<(Part, Decided)> = Vec::new();
-    let mut denied = false;
-    for part in parts {
-        let taking = if denied { Taking::Nothing } else { Taking::Provisionally };
-        let asked = Deciding::new(part.charges.clone(), taking);
-        let decided = match decisions.clone().ask(part.slot, asked).await {
-            Ok(decided) => decided,
-            Err(error) => {
-                give_back(&settlements, &taken).await;
-                return Err(error);
+/// What takes and gives back. Each step passes the guard of the server that it goes to.
+pub(crate) struct Compensation {
+    pub(crate) guard: Guard,
+    pub(crate) decisions: Arc<Coalescer<Deciding>>,
+    pub(crate) settlements: Arc<Coalescer<Settling>>,
+}
+
+impl Compensation {
+    /// Takes all parts by `deadline`, or gives back what it took. Meant for a task of its own: a
+    /// caller who goes away must not keep it from giving back.
+    pub(crate) async fn acquire(
+        self,
+        deadline: Deadline,
+        parts: Vec<Part>,
+    ) -> Result<Outcomes, LinkError> {
+        let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
+        let mut taken: Vec<(Part, Decided)> = Vec::new();
+        let mut denied = false;
+        for part in parts {
+            let taking = if denied { Taking::Nothing } else { Taking::Provisionally };
+            let asked = Deciding::new(part.charges.clone(), taking);
+            let asked = self.decisions.clone().ask(part.slot, asked);
+            let decided = match self.guard.protect_step(deadline, part.slot, asked).await {
+                Ok(decided) => decided,
+                Err(error) => {
+                    self.give_back(&taken).await;
+                    return Err(error);
+                }
+            };
+            if !denied && !is_allowed(&part, &decided.outcomes) {
+                denied = true;
+                self.give_back(&taken).await;
+                for (part, decided) in taken.drain(..) {
+                    let before = decided.given_back.map_or(decided.outcomes, |before| *before);
+                    note(&mut outcomes, &part, &before);
+                }
             }
-        };
-        if !denied && !is_allowed(&part, &decided.outcomes) {
-            denied = true;
-            give_back(&settlements, &taken).await;
-            for (part, decided) in taken.drain(..) {
-                let before = decided.given_back.map_or(decided.outcomes, |outcomes| *outcomes);
-                outcomes.extend(part.indices.iter().copied().zip(before.iter().copied()));
+            if denied {
+                note(&mut outcomes, &part, &decided.outcomes);
+            } else {
+                taken.push((part, decided));
             }
         }
-        if denied {
-            outcomes.extend(part.indices.iter().copied().zip(decided.outcomes.iter().copied()));
-        } else {
-            taken.push((part, decided));
+        taken.iter().for_each(|(part, decided)| note(&mut outcomes, part, &decided.outcomes));
+        outcomes.sort_by_key(|(index, _)| *index);
+        Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+    }
+
+    /// Gives everything back, with time of its own: the request may have used up its share. What is
+    /// lost here stays taken until time returns it.
+    async fn give_back(&self, taken: &[(Part, Decided)]) {
+        for (part, decided) in taken {
+            let refunds: Adjustments = part
+                .charges
+                .iter()
+                .zip(decided.outcomes.iter())
+                .filter_map(|(charge, outcome)| {
+                    Some(Adjustment {
+                        identity: charge.identity().clone(),
+                        policy: charge.policy().clone(),
+                        charged: outcome.charged?,
+                        units: charge.units(),
+                        change: Change::Refund(charge.units()),
+                    })
+                })
+                .collect();
+            if !refunds.is_empty() {
+                let refunded = self.settlements.clone().ask(part.slot, Settling(refunds));
+                _ = self.guard.protect_step(self.guard.deadline(), part.slot, refunded).await;
+            }
         }
     }
-    for (part, decided) in taken {
-        outcomes.extend(part.indices.iter().copied().zip(decided.outcomes.iter().copied()));
+
+    /// Carries out corrections in several slots by `deadline`, each by itself.
+    pub(crate) async fn settle(
+        self,
+        deadline: Deadline,
+        adjustments: Adjustments,
+        slots: Vec<Slot>,
+    ) -> Result<Settled, LinkError> {
+        let mut order: Vec<(Slot, usize)> = slots.into_iter().zip(0..).collect();
+        order.sort_unstable();
+        let mut adjusted: Vec<(usize, Adjusted)> = Vec::new();
+        let mut failed = None;
+        for part in order.chunk_by(|one, other| one.0 == other.0) {
+            let Some((slot, _)) = part.first() else { continue };
+            let indices = part.iter().map(|(_, index)| *index);
+            let own: Adjustments = indices
+                .clone()
+                .filter_map(|index| adjustments.iter().nth(index).cloned())
+                .collect();
+            let asked = self.settlements.clone().ask(*slot, Settling(own));
+            match self.guard.protect_step(deadline, *slot, asked).await {
+                Ok(settled) => adjusted.extend(indices.zip(settled.iter().copied())),
+                // The others are corrected all the same.
+                Err(error) => failed = Some(error),
+            }
+        }
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        adjusted.sort_unstable_by_key(|(index, _)| *index);
+        Ok(adjusted.into_iter().map(|(_, adjusted)| adjusted).collect())
     }
-    outcomes.sort_by_key(|(index, _)| *index);
-    Ok(outcomes.into_iter().map(|(_, outcome)| outcome).collect())
+}
+
+/// Notes the outcomes of a part under the places of its charges in the request.
+fn note(all: &mut Vec<(usize, Outcome)>, part: &Part, outcomes: &Outcomes) {
+    all.extend(part.indices.iter().copied().zip(outcomes.iter().copied()));
 }
 
 fn is_allowed(part: &Part, outcomes: &Outcomes) -> bool {
-    let violated = |(charge, outcome): (&rate_limit_core::Charge, &Outcome)| {
+    let violated = |(charge, outcome): (&Charge, &Outcome)| {
         charge.policy().is_enforced() && outcome.is_violated()
     };
     !part.charges.iter().zip(outcomes.iter()).any(violated)
-}
-
-/// Gives everything back. What is lost here stays taken until time returns it.
-async fn give_back(settlements: &Arc<Coalescer<Settling>>, taken: &[(Part, Decided)]) {
-    for (part, decided) in taken {
-        let refunds: Adjustments = part
-            .charges
-            .iter()
-            .zip(decided.outcomes.iter())
-            .filter_map(|(charge, outcome)| {
-                Some(Adjustment {
-                    identity: charge.identity().clone(),
-                    policy: charge.policy().clone(),
-                    charged: outcome.charged?,
-                    units: charge.units(),
-                    change: Change::Refund(charge.units()),
-                })
-            })
-            .collect();
-        if !refunds.is_empty() {
-            _ = settlements.clone().ask(part.slot, Settling(refunds)).await;
-        }
-    }
-}
-
-/// Carries out corrections in several slots, each by itself.
-pub(crate) async fn settle(
-    settlements: Arc<Coalescer<Settling>>,
-    adjustments: Adjustments,
-    slots: Vec<Slot>,
-) -> Result<Settled, LinkError> {
-    let mut order: Vec<(Slot, usize)> = slots.into_iter().zip(0..).collect();
-    order.sort_unstable();
-    let mut adjusted: Vec<(usize, Adjusted)> = Vec::new();
-    let mut failed = None;
-    for part in order.chunk_by(|one, other| one.0 == other.0) {
-        let Some((slot, _)) = part.first() else { continue };
-        let indices = part.iter().map(|(_, index)| *index);
-        let own: Adjustments =
-            indices.clone().filter_map(|index| adjustments.iter().nth(index).cloned()).collect();
-        match settlements.clone().ask(*slot, Settling(own)).await {
-            Ok(settled) => adjusted.extend(indices.zip(settled.iter().copied())),
-            // The others are corrected all the same.
-            Err(error) => failed = Some(error),
-        }
-    }
-    if let Some(error) = failed {
-        return Err(error);
-    }
-    adjusted.sort_unstable_by_key(|(index, _)| *index);
-    Ok(adjusted.into_iter().map(|(_, adjusted)| adjusted).collect())
 }

@@ -7,8 +7,8 @@
 //! differ from core's, the answer is an error and no guess.
 
 use rate_limit_core::{
-    Charge, Charges, Now, Outcome, Outcomes, PolicyVerdict, RateLimitPolicy, Record,
-    RepositoryErrorKind, evaluate, evaluate_one,
+    Charge, Charges, Now, Outcome, Outcomes, PolicyVerdict, RateLimitPolicy, Record, evaluate,
+    evaluate_one,
 };
 use smallvec::SmallVec;
 
@@ -173,7 +173,7 @@ impl Request for Deciding {
                 let agreed = agreed.fold(true, |all, (outcome, verdict)| {
                     all && *verdict == verdict_byte(outcome.verdict)
                 });
-                let disagreement = LinkError::new(RepositoryErrorKind::Corrupt);
+                let disagreement = LinkError::Corrupt("the script and core disagree");
                 Some(if agreed { Ok(decided) } else { Err(disagreement) })
             })
             .collect()

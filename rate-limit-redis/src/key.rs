@@ -171,6 +171,19 @@ pub(crate) struct Owner {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct BucketNumber(u128);
 
+impl BucketNumber {
+    /// Tells the owner's place on the penalty ladder from the bucket.
+    pub(crate) const fn of_ladder(self) -> Self {
+        Self(self.0 ^ 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834)
+    }
+
+    /// The number is a digest already; half of it is hash enough for a table of a few hundred.
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half is meant")]
+    pub(crate) const fn hash(self) -> u64 {
+        self.0 as u64
+    }
+}
+
 impl Owner {
     /// The slot of a cluster in which everything of this owner lies.
     pub(crate) fn slot(&self) -> Slot {

@@ -2,22 +2,28 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-#[allow(dead_code, reason = "the repository that uses it follows")]
+mod asked;
 mod backoff;
 mod clock;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+mod coalescing;
+mod compensation;
+mod deciding;
 mod guard;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod health;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod key;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+mod keyed;
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod link;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+mod repository;
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod script;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod secret;
-#[allow(dead_code, reason = "the repository that uses it follows")]
+mod settling;
+mod stored;
+#[allow(dead_code, reason = "the builder that uses it follows")]
 mod url;
 
 pub use health::{
@@ -26,4 +32,5 @@ pub use health::{
 pub use key::{IdentityForm, KeyError};
 #[cfg(feature = "tls")]
 pub use link::TlsOptions;
+pub use repository::RedisRepository;
 pub use url::RedisUrlError;

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, Outcomes, RateLimitRepository,
-    RepositoryError, RepositoryErrorKind, Settle,
+    Acquire, Adjustments, Answer, Charge, Charges, ClientIdentity, Clock, Outcomes,
+    RateLimitRepository, RepositoryError, RepositoryErrorKind, Settle, Settled,
 };
 use tokio::runtime::Handle;
 
 use crate::coalescing::Coalescer;
-use crate::compensation;
+use crate::compensation::{self, Compensation};
 use crate::deciding::{Deciding, Taking};
 use crate::guard::Guard;
 use crate::key::KeyRing;
@@ -46,6 +46,47 @@ impl RedisRepository {
         Self { link, keys, guard, decisions, settlements, runtime }
     }
 
+    /// A store at `url` under `prefix`, on the clock of a test or on the server's.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached.
+    #[cfg(feature = "test-support")]
+    #[doc(hidden)]
+    pub async fn connect_for_test(
+        url: &str,
+        prefix: &str,
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Result<Self, RepositoryError> {
+        let refused =
+            |error| RepositoryError::with_source(RepositoryErrorKind::Misconfigured, error);
+        let keys = KeyRing::new(prefix, None, crate::key::IdentityForm::Digest)
+            .map_err(|error| refused(error.to_string()))?;
+        let link = Link::connect(url).await?;
+        let guard = Guard::new(link.clone(), 1_024, std::time::Duration::from_secs(10));
+        Ok(Self::from_parts(link, guard, keys, clock, Handle::current()))
+    }
+
+    fn compensation(&self) -> Compensation {
+        Compensation {
+            guard: self.guard.clone(),
+            decisions: self.decisions.clone(),
+            settlements: self.settlements.clone(),
+        }
+    }
+
+    /// Lets `work` come to its end whether or not somebody still waits for it.
+    fn finish_anyway<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, LinkError>> + Send + 'static,
+    ) -> Answer<T> {
+        let task = self.runtime.spawn(work);
+        Answer::pending(async move {
+            let ended = || LinkError::Lost("the runtime has ended".into());
+            Ok(task.await.unwrap_or_else(|_| Err(ended()))?)
+        })
+    }
+
     fn slot_of(&self, identity: &ClientIdentity) -> Slot {
         self.keys.owner(identity).slot()
     }
@@ -75,40 +116,29 @@ impl RateLimitRepository for RedisRepository {
             let refused = RepositoryErrorKind::Misconfigured;
             return Answer::Ready(Err(RepositoryError::with_source(refused, reason)));
         }
-        let decisions = self.decisions.clone();
-        if let Some(slot) = self.common_slot(charges.iter().map(rate_limit_core::Charge::identity))
-        {
-            let asked = decisions.ask(slot, Deciding::new(charges.clone(), Taking::AllOrNothing));
-            return self.guard.protect(slot, async move { Ok(asked.await?.outcomes) });
-        }
-        let parts = compensation::parts(charges, |identity| self.slot_of(identity));
-        let slot = compensation::first_slot(&parts);
-        let work = compensation::acquire(decisions, self.settlements.clone(), parts);
-        self.guard.protect(slot, finish_anyway(&self.runtime, work))
+        let Some(slot) = self.common_slot(charges.iter().map(Charge::identity)) else {
+            let parts = compensation::parts(charges, |identity| self.slot_of(identity));
+            let deadline = self.guard.deadline();
+            return self.finish_anyway(self.compensation().acquire(deadline, parts));
+        };
+        let request = Deciding::new(charges.clone(), Taking::AllOrNothing);
+        let decided = self.decisions.clone().ask(slot, request);
+        self.guard.protect(slot, async move { Ok(decided.await?.outcomes) })
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {
         if adjustments.is_empty() {
-            return Answer::ready(rate_limit_core::Settled::from_iter([]));
+            return Answer::ready(Settled::from_iter([]));
         }
-        let settlements = self.settlements.clone();
-        if let Some(slot) = self.common_slot(adjustments.iter().map(|it| &it.identity)) {
-            return self.guard.protect(slot, settlements.ask(slot, Settling(adjustments.clone())));
-        }
-        let slots: Vec<Slot> = adjustments.iter().map(|it| self.slot_of(&it.identity)).collect();
-        let slot = slots.first().copied().unwrap_or(Slot::ONLY);
-        let work = compensation::settle(settlements, adjustments.clone(), slots);
-        self.guard.protect(slot, finish_anyway(&self.runtime, work))
+        let Some(slot) = self.common_slot(adjustments.iter().map(|it| &it.identity)) else {
+            let slots = adjustments.iter().map(|it| self.slot_of(&it.identity)).collect();
+            let deadline = self.guard.deadline();
+            let adjustments = adjustments.clone();
+            return self.finish_anyway(self.compensation().settle(deadline, adjustments, slots));
+        };
+        let settled = self.settlements.clone().ask(slot, Settling(adjustments.clone()));
+        self.guard.protect(slot, settled)
     }
-}
-
-/// Lets `work` come to its end whether or not somebody still waits for it.
-fn finish_anyway<T: Send + 'static>(
-    runtime: &Handle,
-    work: impl Future<Output = Result<T, LinkError>> + Send + 'static,
-) -> impl Future<Output = Result<T, LinkError>> + Send + 'static {
-    let task = runtime.spawn(work);
-    async move { task.await.unwrap_or(Err(LinkError::new(RepositoryErrorKind::Unavailable))) }
 }
 
 impl fmt::Debug for RedisRepository {

@@ -1,5 +1,50 @@
 //! Scripts, and calls of them.
 
+use std::sync::LazyLock;
+
+use rate_limit_core::Now;
+
+use crate::stored::instant_bytes;
+
+/// Decides requests over token buckets without penalty ladders.
+pub(crate) static DECIDE_BUCKETS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("scripts/prelude.lua"),
+        include_str!("scripts/token_bucket.lua"),
+        include_str!("scripts/decide.lua"),
+    ))
+});
+
+/// Decides requests of every kind.
+pub(crate) static DECIDE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("scripts/prelude.lua"),
+        include_str!("scripts/token_bucket.lua"),
+        include_str!("scripts/windows.lua"),
+        include_str!("scripts/log.lua"),
+        include_str!("scripts/ladder.lua"),
+        include_str!("scripts/decide.lua"),
+    ))
+});
+
+/// Corrects charges.
+pub(crate) static SETTLE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("scripts/prelude.lua"),
+        include_str!("scripts/token_bucket.lua"),
+        include_str!("scripts/windows.lua"),
+        include_str!("scripts/log.lua"),
+        include_str!("scripts/settle.lua"),
+    ))
+});
+
+/// Writes the first argument of every script: the time that a test has set, or nothing.
+pub(crate) fn write_time(now: Option<Now>, to: &mut Vec<u8>) {
+    for instant in now.iter().flat_map(|now| [now.monotonic, now.utc]) {
+        to.extend_from_slice(&instant_bytes(instant));
+    }
+}
+
 /// A script: its text, and the digest by which the server remembers it.
 pub(crate) struct Script {
     text: &'static str,

@@ -62,14 +62,14 @@ impl Kind {
 pub(crate) fn instant_bytes(instant: Timestamp) -> [u8; 8] {
     let (seconds, nanos) =
         (instant.as_nanos() / NANOS_PER_SECOND, instant.as_nanos() % NANOS_PER_SECOND);
-    (seconds.min((1 << 34) - 1) << 30 | nanos).to_be_bytes()
+    ((seconds.min((1 << 34) - 1) << 30) | nanos).to_be_bytes()
 }
 
 /// A duration as the scripts expect it: seconds and nanoseconds, 4 bytes each. What would not fit
 /// is longer than any bucket takes to become full.
 pub(crate) fn duration_bytes(nanos: u64) -> [u8; 8] {
     let seconds = (nanos / NANOS_PER_SECOND).min(u64::from(u32::MAX));
-    (seconds << 32 | nanos % NANOS_PER_SECOND).to_be_bytes()
+    ((seconds << 32) | (nanos % NANOS_PER_SECOND)).to_be_bytes()
 }
 
 /// What a script answered, read from its beginning.
