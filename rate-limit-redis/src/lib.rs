@@ -8,6 +8,7 @@ mod clock;
 mod coalescing;
 mod compensation;
 mod deciding;
+mod denial_cache;
 mod guard;
 #[allow(dead_code, reason = "the builder that uses it follows")]
 mod health;
@@ -26,6 +27,7 @@ mod stored;
 #[allow(dead_code, reason = "the builder that uses it follows")]
 mod url;
 
+pub use denial_cache::DenialCache;
 pub use health::{
     AwayReason, BreakerState, Health, HealthChange, HealthChanges, HealthEvent, ServerHealth,
 };
