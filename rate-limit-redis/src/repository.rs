@@ -9,9 +9,11 @@ use rate_limit_core::{
 };
 use tokio::runtime::Handle;
 
+use crate::clock::SystemClock;
 use crate::coalescing::Coalescer;
 use crate::compensation::{self, Compensation};
 use crate::deciding::{Deciding, Taking};
+use crate::denial_cache::DenialCache;
 use crate::guard::Guard;
 use crate::key::KeyRing;
 use crate::link::{Link, LinkError, Slot, Topology};
@@ -29,6 +31,8 @@ pub struct RedisRepository {
     decisions: Arc<Coalescer<Deciding>>,
     settlements: Arc<Coalescer<Settling>>,
     pub(crate) runtime: Handle,
+    /// What was denied lately, in front of this store without it.
+    denials: Option<DenialCache<RedisRepository, SystemClock>>,
 }
 
 impl RedisRepository {
@@ -43,7 +47,18 @@ impl RedisRepository {
         let decisions = Coalescer::new(link.clone(), keys.clone(), clock.clone(), runtime.clone());
         let settlements = Coalescer::new(link.clone(), keys.clone(), clock, runtime.clone());
         let (decisions, settlements) = (Arc::new(decisions), Arc::new(settlements));
-        Self { link, keys, guard, decisions, settlements, runtime }
+        Self { link, keys, guard, decisions, settlements, runtime, denials: None }
+    }
+
+    /// The same store, which answers from memory what it has just denied.
+    pub(crate) fn remembering_denials(self) -> Self {
+        let denials = DenialCache::new(self.clone(), SystemClock::new());
+        Self { denials: Some(denials), ..self }
+    }
+
+    /// How many requests were denied from memory, without asking Redis; see [`DenialCache`].
+    pub fn denied_from_memory(&self) -> u64 {
+        self.denials.as_ref().map_or(0, DenialCache::answered)
     }
 
     /// A store at `url` under `prefix`, on the clock of a test or on the server's.
@@ -109,6 +124,10 @@ impl RedisRepository {
 
 impl RateLimitRepository for RedisRepository {
     fn acquire(&self, charges: &Charges) -> Acquire {
+        if let Some(denials) = &self.denials {
+            // Comes back here, to the store behind it, for whatever it does not know.
+            return denials.acquire(charges);
+        }
         if charges.is_empty() {
             return Answer::ready(Outcomes::from_iter([]));
         }
@@ -127,6 +146,9 @@ impl RateLimitRepository for RedisRepository {
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {
+        if let Some(denials) = &self.denials {
+            return denials.settle(adjustments);
+        }
         if adjustments.is_empty() {
             return Answer::ready(Settled::from_iter([]));
         }
