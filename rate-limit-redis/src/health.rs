@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
+use crate::repository::RedisRepository;
+
 mod reason;
 mod telemetry;
 
@@ -145,6 +147,32 @@ impl fmt::Display for HealthEvent {
                  they belong to; cure: set one with `key_secret(..)`, the same in every process",
             ),
         }
+    }
+}
+
+impl RedisRepository {
+    /// How the servers are doing at this moment.
+    ///
+    /// # Example: a readiness check that tells why
+    ///
+    /// ```no_run
+    /// use rate_limit_redis::RedisRepository;
+    ///
+    /// fn ready(store: &RedisRepository) -> Result<(), String> {
+    ///     let health = store.health();
+    ///     match health.servers.iter().find_map(|server| server.away.as_ref()) {
+    ///         Some(reason) => Err(format!("rate limits are local: Redis {reason}")),
+    ///         None => Ok(()),
+    ///     }
+    /// }
+    /// ```
+    pub fn health(&self) -> Health {
+        self.link.health()
+    }
+
+    /// The changes of health from now on.
+    pub fn health_changes(&self) -> HealthChanges {
+        self.link.reporter().changes()
     }
 }
 

@@ -4,29 +4,28 @@
 
 mod asked;
 mod backoff;
+mod builder;
 mod clock;
 mod coalescing;
 mod compensation;
 mod deciding;
 mod denial_cache;
 mod guard;
-#[allow(dead_code, reason = "the builder that uses it follows")]
 mod health;
-#[allow(dead_code, reason = "the builder that uses it follows")]
+#[allow(dead_code, reason = "the administration that uses it follows")]
 mod key;
 mod keyed;
-#[allow(dead_code, reason = "the builder that uses it follows")]
+#[allow(dead_code, reason = "the administration that uses it follows")]
 mod link;
 mod repository;
-#[allow(dead_code, reason = "the builder that uses it follows")]
+#[allow(dead_code, reason = "the administration that uses it follows")]
 mod script;
-#[allow(dead_code, reason = "the builder that uses it follows")]
 mod secret;
 mod settling;
 mod stored;
-#[allow(dead_code, reason = "the builder that uses it follows")]
 mod url;
 
+pub use builder::{RedisBuildError, RedisRepositoryBuilder};
 pub use denial_cache::DenialCache;
 pub use health::{
     AwayReason, BreakerState, Health, HealthChange, HealthChanges, HealthEvent, ServerHealth,

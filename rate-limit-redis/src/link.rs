@@ -113,8 +113,7 @@ enum Servers {
 
 impl Link {
     /// Starts to connect and returns at once. Tasks run on `runtime`.
-    pub(crate) fn open(options: LinkOptions, runtime: &Handle) -> Self {
-        let reporter = Arc::new(Reporter::new());
+    pub(crate) fn open(options: LinkOptions, runtime: &Handle, reporter: Arc<Reporter>) -> Self {
         let LinkOptions { url, deadline, connect_timeout, max_in_flight, breaker, .. } = options;
         let dialer = Dialer {
             credentials: url.credentials,
@@ -175,7 +174,7 @@ impl Link {
             #[cfg(feature = "tls")]
             encryption: None,
         };
-        let link = Self::open(options, &Handle::current());
+        let link = Self::open(options, &Handle::current(), Arc::new(Reporter::new()));
         while !link.health().is_well() {
             crate::clock::pause(Duration::from_millis(1)).await;
         }
@@ -272,3 +271,6 @@ async fn evaluate_on(
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,7 +19,7 @@
 //! # How the map is kept
 //!
 //! A task asks for it at the start, when a redirection or a lost connection shows that it has
-//! changed, twice in a second while some master is away, and every ten seconds otherwise. It asks
+//! changed, five times in a second while some master is away, and every ten seconds otherwise. It asks
 //! the masters it knows, in random order, and the hosts of the URL if none answers.
 
 use std::collections::HashMap;
@@ -48,7 +48,7 @@ use crate::url::Endpoint;
 /// How often the map is asked for while all is well.
 const CALM: Duration = Duration::from_secs(10);
 /// How often it is asked for while some master is away.
-const TROUBLED: Duration = Duration::from_millis(500);
+const TROUBLED: Duration = Duration::from_millis(200);
 /// The least time between two questions, however many calls are redirected.
 const BREATH: Duration = Duration::from_millis(50);
 /// A node that nobody needs for so long is forgotten.

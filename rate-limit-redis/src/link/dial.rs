@@ -198,9 +198,12 @@ fn unreachable(error: std::io::Error) -> Failed {
 
 /// Why the server did not accept who we are.
 fn refused(error: &RedisError) -> Failed {
-    let detail = || Arc::from(error.detail().unwrap_or_default());
+    let detail = || -> Arc<str> { Arc::from(error.detail().unwrap_or_default()) };
     Failed::Away(match (error.kind(), error.code()) {
         (ErrorKind::RESP3NotSupported, _) | (_, Some("NOPROTO")) => return Failed::NoResp3,
+        (_, Some("ERR")) if detail().starts_with("unknown command 'HELLO'") => {
+            return Failed::NoResp3;
+        }
         (ErrorKind::AuthenticationFailed, code) => {
             AwayReason::WrongCredentials { code: Arc::from(code.unwrap_or("WRONGPASS")) }
         }

@@ -21,9 +21,13 @@ use crate::guard::breaker::{
 use crate::health::{AwayReason, BreakerState, HealthEvent, Reporter, ServerHealth};
 
 /// After so many unanswered calls in a row, each sent when the one before had already been given
-/// up, the connection is replaced. Calls that wait side by side count as one: a server that paused
+/// up, the connection is doubted. Calls that wait side by side count as one: a server that paused
 /// for one deadline is no reason for all its clients to reconnect.
-const SILENCES_TO_REPLACE: u32 = 3;
+const SILENCES_TO_DOUBT: u32 = 3;
+
+/// How long a doubted connection has to give any sign of life before it is replaced. A server that
+/// replies, but later than decisions can wait, would not be quicker over a new connection.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// One server.
 #[derive(Debug)]
@@ -36,8 +40,8 @@ pub(crate) struct Node {
     /// How long a call may take.
     deadline: Duration,
     reporter: Arc<Reporter>,
-    /// Wakes the supervisor: there is no connection any more, or it has ended.
-    lost: Arc<Notify>,
+    /// Wakes the supervisor: the connection is gone, has ended, or is doubted.
+    wake: Arc<Notify>,
     /// Wakes those who follow a redirection to a node that is just being connected.
     connected: Notify,
 }
@@ -78,6 +82,11 @@ impl Live {
         self.since.elapsed().saturating_sub(heard_at)
     }
 
+    /// Whether so many calls in a row were not answered that the connection may be dead.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.silences.load(Ordering::Relaxed) >= SILENCES_TO_DOUBT
+    }
+
     /// How old the connection is.
     pub(super) fn age(&self) -> Duration {
         self.since.elapsed()
@@ -86,6 +95,13 @@ impl Live {
     /// Whether the connection has ended by itself.
     pub(super) fn has_ended(&self) -> bool {
         self.dialed.driver.is_finished()
+    }
+
+    /// Notes a reply. Relaxed here and wherever these numbers are read, because they guard no
+    /// memory, and a count that is late by one call replaces a connection one call later.
+    fn heard(&self) {
+        self.silences.store(0, Ordering::Relaxed);
+        self.heard_at.store(self.nanos(now()), Ordering::Relaxed);
     }
 
     fn nanos(&self, at: Instant) -> u64 {
@@ -108,7 +124,7 @@ impl Node {
             breaker: Mutex::new(Breaker::new(limits)),
             deadline,
             reporter,
-            lost: Arc::new(Notify::new()),
+            wake: Arc::new(Notify::new()),
             connected: Notify::new(),
         }
     }
@@ -179,6 +195,18 @@ impl Node {
         self.exchange(live, second).await
     }
 
+    /// Whether a doubted connection replies at all. Any reply will do, an error as well.
+    pub(super) async fn shows_life(&self, live: &Arc<Live>) -> bool {
+        let mut connection = live.dialed.connection.clone();
+        let ping = redis::cmd("PING");
+        let reply = connection.send_packed_command(&ping);
+        let replied = matches!(tokio::time::timeout(PATIENCE, reply).await, Ok(Ok(_)));
+        if replied {
+            live.heard();
+        }
+        replied
+    }
+
     async fn exchange(
         &self,
         live: &Arc<Live>,
@@ -234,7 +262,7 @@ impl Node {
         }
         // Calls that wait on a connection nobody reads any more need not wait for their deadline.
         live.dialed.driver.abort();
-        self.lost.notify_one();
+        self.wake.notify_one();
     }
 
     /// An attempt to connect has failed.
@@ -250,9 +278,9 @@ impl Node {
         }
     }
 
-    /// What is notified when a connection is lost.
-    pub(super) const fn lost(&self) -> &Arc<Notify> {
-        &self.lost
+    /// What is notified when the supervisor should look at the connection.
+    pub(super) const fn wake(&self) -> &Arc<Notify> {
+        &self.wake
     }
 
     /// Whether callers are given this connection.
@@ -297,9 +325,12 @@ impl Node {
 
     fn turned(&self, turn: Turn, error: Option<&LinkError>) {
         let event = match turn {
-            Turn::Opened(_) => HealthEvent::BreakerOpened {
-                cause: Arc::from(error.map(ToString::to_string).unwrap_or_default()),
-            },
+            Turn::Opened(_) => {
+                // From now on the server is asked often whether it is back.
+                self.wake.notify_one();
+                let cause = Arc::from(error.map(ToString::to_string).unwrap_or_default());
+                HealthEvent::BreakerOpened { cause }
+            }
             Turn::HalfOpened => HealthEvent::BreakerHalfOpened,
             Turn::Closed => HealthEvent::BreakerClosed,
         };
@@ -331,12 +362,9 @@ struct Outstanding<'a> {
 }
 
 impl Outstanding<'_> {
-    /// Relaxed throughout, because the numbers guard no memory, and a count that is late by one
-    /// call replaces a connection one call later.
     fn answered(&mut self) {
         self.is_answered = true;
-        self.live.silences.store(0, Ordering::Relaxed);
-        self.live.heard_at.store(self.live.nanos(now()), Ordering::Relaxed);
+        self.live.heard();
     }
 }
 
@@ -354,8 +382,9 @@ impl Drop for Outstanding<'_> {
             return;
         }
         live.silent_at.store(live.nanos(at), Ordering::Relaxed);
-        if live.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES_TO_REPLACE {
-            self.node.lose(live, AwayReason::Silent);
+        if live.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES_TO_DOUBT {
+            // The supervisor finds out whether the server lives.
+            self.node.wake.notify_one();
         }
     }
 }

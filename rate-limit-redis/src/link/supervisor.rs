@@ -110,7 +110,7 @@ impl Supervisor {
             Whereabouts::Fixed(address) => address.clone(),
             Whereabouts::Sentinels(sentinels) => Address::Tcp(sentinels.master().await?),
         };
-        match self.dialer.dial(&address, Expect::Master, self.node.lost()).await {
+        match self.dialer.dial(&address, Expect::Master, self.node.wake()).await {
             Ok(dialed) => {
                 let live = self.node.connect(dialed);
                 self.check_eviction(&live).await;
@@ -135,16 +135,19 @@ impl Supervisor {
             if live.has_ended() {
                 self.node.lose(live, AwayReason::Lost { cause: Arc::from("closed by the server") });
             }
+            if live.is_doubted() && !self.node.shows_life(live).await {
+                self.node.lose(live, AwayReason::Silent);
+            }
             if !self.node.uses(live) {
                 return;
             }
-            if timeout(wait, self.node.lost().notified()).await.is_ok() {
+            if timeout(wait, self.node.wake().notified()).await.is_ok() {
                 continue;
             }
             if self.node.is_unheard() {
                 self.knock(live).await;
             } else if live.quiet_for() >= HEARTBEAT {
-                // What is heard or not heard is counted where every reply is.
+                // What is heard or not is counted where every reply is.
                 let _ = self.node.ask(live, &redis::cmd("PING")).await;
             }
             self.follow_sentinels(live, is_unheard).await;

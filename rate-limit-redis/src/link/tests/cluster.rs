@@ -1,0 +1,165 @@
+//! Clusters: a master that hangs or crashes, slots that move.
+
+use redis_testbed::{ClusterBed, RedisServer};
+
+use super::*;
+
+/// Long enough that a loaded machine meets it, short beside a hang.
+const DEADLINE: Duration = Duration::from_millis(500);
+
+fn key(number: usize) -> String {
+    format!("key-{number}")
+}
+
+fn slot(key: &str) -> u16 {
+    u16::try_from(Slot::of_tag(key.as_bytes()).index()).unwrap()
+}
+
+/// Keys whose slot this node owns, and keys whose slot it does not.
+fn keys(bed: &ClusterBed, node: &RedisServer) -> (Vec<String>, Vec<String>) {
+    let address = node.address();
+    let is_its = |key: &String| bed.owner(slot(key)).unwrap().address() == address;
+    (0..40).map(key).partition(is_its)
+}
+
+async fn all_served(bench: &Bench, keys: &[String]) {
+    for key in keys {
+        bench.is_served(key).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x01_a_hung_master_slows_down_nobody_but_its_own_slots() {
+    let bed = tokio::task::block_in_place(|| {
+        // Nobody is declared failed during the test: it is about the time before that.
+        let calm = ClusterBed::builder().replicas_per_master(0);
+        calm.node_timeout(Duration::from_secs(300)).start()
+    })
+    .unwrap();
+    let bench = Bench::with_deadline(&bed.url(), DEADLINE);
+    let hung = &bed.nodes()[0];
+    let (its, others) = keys(&bed, hung);
+    all_served(&bench, &its).await;
+    all_served(&bench, &others).await;
+    hung.suspend().unwrap();
+    let load = Load::start(&bench, 1, its);
+    let mut taken = Vec::new();
+    for round in 0..50 {
+        for key in &others {
+            let at = now();
+            let failure = bench.decide(key).await.err().map(|error| error.kind());
+            assert_eq!(failure, None, "{key} in round {round}");
+            taken.push(Taken { at, took: at.elapsed(), failure });
+        }
+    }
+    let lost = load.stop().await;
+    hung.resume().unwrap();
+    let all = || taken.iter().copied();
+    println!(
+        "X01 {} decisions on healthy masters: p50 {:?}, p99 {:?}, longest {:?}; {} on the hung one \
+         failed, p99 {:?}",
+        taken.len(),
+        percentile(all(), 500),
+        percentile(all(), 990),
+        percentile(all(), 1_000),
+        lost.len(),
+        percentile(lost.iter().copied(), 990),
+    );
+    assert!(lost.iter().all(|one| one.failure.is_some()));
+    // Had they waited for the hung one, every one would have taken the deadline.
+    assert!(percentile(all(), 900) < DEADLINE / 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x06_the_first_check_on_a_new_master_succeeds() {
+    let mut bed =
+        tokio::task::block_in_place(|| ClusterBed::builder().replicas_per_master(0).start())
+            .unwrap();
+    let bench = Bench::with_deadline(&bed.url(), Duration::from_secs(5));
+    let key = key(1);
+    bench.is_served(&key).await;
+    let before = bench.decide(&key).await.unwrap();
+    let (number, new) = tokio::task::block_in_place(|| {
+        let new = bed.add_node().unwrap();
+        bed.move_slots(slot(&key)..slot(&key) + 1, new).unwrap();
+        (slot(&key), new)
+    });
+    assert_eq!(bed.owner(number).unwrap().address(), bed.nodes()[new].address());
+    let asked = now();
+    // Nobody there knows the script, and we do not know the node.
+    assert_eq!(bench.decide(&key).await.unwrap(), before + 1);
+    println!("X06 the first decision on the new master took {:?}", asked.elapsed());
+    assert_eq!(bed.nodes()[new].calls("eval").unwrap(), 2, "one is the readiness check");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x07_the_slots_of_a_killed_master_come_back_with_its_replica() {
+    let node_timeout = Duration::from_secs(2);
+    let bed = tokio::task::block_in_place(|| {
+        ClusterBed::builder().node_timeout(node_timeout).start().unwrap()
+    });
+    let bench = Bench::with_deadline(&bed.url(), DEADLINE);
+    let victim = &bed.nodes()[0];
+    let (its, others) = keys(&bed, victim);
+    all_served(&bench, &its).await;
+    all_served(&bench, &others).await;
+    let load = Load::start(&bench, 1, others);
+    victim.kill().unwrap();
+    let killed = now();
+    let Some(first) = its.first() else { panic!("no key for this master") };
+    eventually("its slots are away", async || bench.decide(first).await.is_err()).await;
+    bench.is_served(first).await;
+    let back = killed.elapsed();
+    all_served(&bench, &its).await;
+    let taken = load.stop().await;
+    let failed = taken.iter().filter(|one| one.failure.is_some()).count();
+    println!(
+        "X07 slots back after {back:?} with a node timeout of {node_timeout:?}; {failed} of {} \
+         decisions on other masters failed, p99 {:?}",
+        taken.len(),
+        percentile(taken.iter().copied(), 990),
+    );
+    assert!(back < node_timeout + Duration::from_secs(20), "{back:?}");
+    assert!(failed * 20 < taken.len(), "{failed} of {}", taken.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_a_slot_on_the_move_are_asked_for_where_they_are() {
+    let bed = tokio::task::block_in_place(|| ClusterBed::builder().replicas_per_master(0).start())
+        .unwrap();
+    let bench = Bench::with_deadline(&bed.url(), Duration::from_secs(5));
+    let key = key(2);
+    bench.is_served(&key).await;
+    let before = bench.decide(&key).await.unwrap();
+    let number = slot(&key).to_string();
+    let from = bed.owner(slot(&key)).unwrap();
+    let to = bed.nodes().iter().find(|node| node.address() != from.address()).unwrap();
+    let id = |node: &RedisServer| match node.command(&["CLUSTER", "MYID"]).unwrap() {
+        Value::BulkString(id) => String::from_utf8(id).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]).unwrap();
+    from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]).unwrap();
+    // Still at home.
+    assert_eq!(bench.decide(&key).await.unwrap(), before + 1);
+    let (host, port) = (to.address().ip().to_string(), to.address().port().to_string());
+    from.command(&["MIGRATE", &host, &port, &key, "0", "5000"]).unwrap();
+    // Gone ahead: the old owner says ASK, and the new one has never seen the script.
+    assert_eq!(bench.decide(&key).await.unwrap(), before + 2);
+    assert_eq!(bench.decide(&key).await.unwrap(), before + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_is_absent_at_the_start_is_used_once_it_is_there() {
+    let bed = tokio::task::block_in_place(|| ClusterBed::builder().replicas_per_master(0).start())
+        .unwrap();
+    for node in bed.nodes() {
+        node.kill().unwrap();
+    }
+    let mut bench = Bench::with_deadline(&bed.url(), DEADLINE);
+    let Answer::Ready(Err(_)) = bench.decide("{a}") else { panic!("it waits") };
+    bench.sees("the absence", |event| matches!(event, HealthEvent::Away(_))).await;
+    tokio::task::block_in_place(|| bed.nodes().iter().try_for_each(RedisServer::restart)).unwrap();
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+}

@@ -1,0 +1,265 @@
+//! One server: absent, loading, crashed, hung, slow, half-open.
+
+use redis_testbed::proxy::Replies;
+use redis_testbed::{Proxy, RedisServer};
+
+use super::*;
+use crate::health::{AwayReason, BreakerState};
+
+fn is_away(event: &HealthEvent) -> bool {
+    matches!(event, HealthEvent::Away(_))
+}
+
+fn is_opened(event: &HealthEvent) -> bool {
+    matches!(event, HealthEvent::BreakerOpened { .. })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn decisions_are_made_over_tcp_and_over_a_unix_socket_in_any_database() {
+    let server = RedisServer::start().unwrap();
+    let tcp = Bench::open(&format!("{}/3", server.url()));
+    tcp.is_served("{a}").await;
+    let unix = Bench::open(&format!("{}?db=3", server.unix_url()));
+    unix.is_served("{a}").await;
+    let before = tcp.decide("{a}").await.unwrap();
+    assert_eq!(unix.decide("{a}").await.unwrap(), before + 1);
+    assert_eq!(server.command(&["GET", "{a}"]).unwrap(), Value::Nil);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_knows_only_the_older_protocol_is_spoken_to_in_it() {
+    let server = RedisServer::builder().option("rename-command", "HELLO \"\"").start().unwrap();
+    let mut bench = Bench::open(&server.url());
+    let seen = bench.sees("a connection", |event| *event == HealthEvent::Connected).await;
+    assert_eq!(seen, [HealthEvent::Connected]);
+    bench.is_served("{a}").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r01_a_crash_under_load_costs_little_and_heals_by_itself() {
+    let server = RedisServer::start().unwrap();
+    let mut bench = Bench::open(&server.url());
+    bench.is_connected().await;
+    let load = Load::start(&bench, 5, vec!["{a}".to_owned()]);
+    load.goes_on_for(2_000).await;
+    let crash = now();
+    server.kill().unwrap();
+    bench.sees("the crash", is_away).await;
+    load.goes_on_for(5_000).await;
+    tokio::task::block_in_place(|| server.restart()).unwrap();
+    let restart = now();
+    bench.is_connected().await;
+    let healed = bench.is_served("{b}").await;
+    let recovery = restart.elapsed();
+    load.goes_on_for(500).await;
+    let taken = load.stop().await;
+    judge_outage("R01 kill -9 at 5,000/s", &taken, crash, restart);
+    println!("R01 recovery: connected and served {recovery:?} after the restart ({healed:?})");
+    assert!(recovery < Duration::from_secs(5), "{recovery:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r02_a_hang_under_load_costs_one_deadline_and_heals_by_itself() {
+    let server = RedisServer::start().unwrap();
+    let mut bench = Bench::open(&server.url());
+    bench.is_connected().await;
+    let load = Load::start(&bench, 5, vec!["{a}".to_owned()]);
+    load.goes_on_for(2_000).await;
+    let hang = now();
+    server.suspend().unwrap();
+    bench.sees("the breaker", is_opened).await;
+    let opened = hang.elapsed();
+    let silent = |event: &HealthEvent| *event == HealthEvent::Away(AwayReason::Silent);
+    bench.sees("the doubt", silent).await;
+    let replaced = hang.elapsed();
+    load.goes_on_for(25_000).await;
+    server.resume().unwrap();
+    let resumed = now();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    let recovery = resumed.elapsed();
+    load.goes_on_for(500).await;
+    let taken = load.stop().await;
+    judge_outage("R02 SIGSTOP at 5,000/s", &taken, hang, resumed);
+    println!(
+        "R02 the breaker opened after {opened:?}, the connection was given up after {replaced:?}; \
+         served as before {recovery:?} after SIGCONT"
+    );
+    assert!(recovery < Duration::from_secs(5), "{recovery:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_an_absent_server_keeps_nobody_waiting_and_is_used_once_it_is_there() {
+    let server = RedisServer::start().unwrap();
+    server.kill().unwrap();
+    let mut bench = Bench::open(&server.url());
+    // Nothing has run yet, and still there is an answer at once.
+    let Answer::Ready(Err(error)) = bench.decide("{a}") else { panic!("it waits") };
+    assert_eq!(error.kind(), RepositoryErrorKind::Unavailable);
+    let seen = bench.sees("the absence", is_away).await;
+    assert!(matches!(&seen[..], [HealthEvent::Away(AwayReason::Unreachable { .. })]), "{seen:?}");
+    tokio::task::block_in_place(|| server.restart()).unwrap();
+    let healed = bench.is_served("{a}").await;
+    println!("R07 served {healed:?} after the start");
+    // Attempts that failed in the same way are no news.
+    let seen = bench.sees("a connection", |event| *event == HealthEvent::Connected).await;
+    assert_eq!(seen, [HealthEvent::Connected]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r07_a_server_that_loads_its_data_is_away_until_it_is_ready() {
+    let server = RedisServer::builder()
+        .option("key-load-delay", "200")
+        .option("loading-process-events-interval-bytes", "1024")
+        .option("enable-debug-command", "yes")
+        .start()
+        .unwrap();
+    server.command(&["DEBUG", "POPULATE", "10000"]).unwrap();
+    server.command(&["SAVE"]).unwrap();
+    server.kill().unwrap();
+    let mut bench = Bench::open(&server.url());
+    let started = tokio::task::spawn_blocking(move || {
+        server.restart().unwrap();
+        server
+    });
+    let loading = |event: &HealthEvent| *event == HealthEvent::Away(AwayReason::Loading);
+    bench.sees("loading", loading).await;
+    let Answer::Ready(Err(error)) = bench.decide("{a}") else { panic!("it waits") };
+    assert_eq!(error.kind(), RepositoryErrorKind::Unavailable);
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+    drop(started.await.unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r10_ten_milliseconds_more_trip_nothing_and_thirty_do() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let mut bench = Bench::open(&proxy.url());
+    bench.is_connected().await;
+    proxy.set_replies(Replies::Delay(Duration::from_millis(10)));
+    let load = Load::start(&bench, 1, vec!["{a}".to_owned()]);
+    load.goes_on_for(1_000).await;
+    let taken = load.stop().await;
+    let served = taken.iter().filter(|one| one.failure.is_none()).count();
+    println!("R10 +10 ms: {served} of {} served, p99 {:?}", taken.len(), {
+        percentile(taken.iter().copied(), 990)
+    });
+    assert_eq!(bench.link.health().servers[0].breaker, BreakerState::Closed);
+    assert!(served * 10 > taken.len() * 9, "{served} of {}", taken.len());
+    let before = proxy.accepted();
+    proxy.set_replies(Replies::Delay(Duration::from_millis(30)));
+    let load = Load::start(&bench, 1, vec!["{a}".to_owned()]);
+    bench.sees("the breaker", is_opened).await;
+    load.goes_on_for(1_000).await;
+    // A slow server replies, so a new connection would cure nothing.
+    assert_eq!(proxy.accepted(), before);
+    proxy.set_replies(Replies::Pass);
+    let passed = now();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    println!("R10 served as before {:?} after the delay ended", passed.elapsed());
+    load.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_half_open_connection_is_replaced() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let mut bench = Bench::open(&proxy.url());
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+    proxy.freeze_existing();
+    let frozen = now();
+    let load = Load::start(&bench, 1, vec!["{a}".to_owned()]);
+    bench.is_connected().await;
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    println!("a frozen connection was replaced and trusted after {:?}", frozen.elapsed());
+    load.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_connection_that_breaks_is_made_anew_before_anybody_calls() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let mut bench = Bench::open(&proxy.url());
+    bench.is_connected().await;
+    proxy.reset_existing();
+    let seen = bench.sees("a connection", |event| *event == HealthEvent::Connected).await;
+    assert!(matches!(&seen[..], [HealthEvent::Away(AwayReason::Lost { .. }), _]), "{seen:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_is_well_again_also_if_nobody_calls() {
+    let server = RedisServer::start().unwrap();
+    let mut bench = Bench::open(&server.url());
+    bench.is_connected().await;
+    server.suspend().unwrap();
+    eventually("the breaker opens", async || {
+        let _ = bench.decide("{a}").await;
+        bench.link.health().servers[0].breaker == BreakerState::Open
+    })
+    .await;
+    server.resume().unwrap();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn r22_a_half_open_breaker_sends_one_probe_at_a_time() {
+    let server = RedisServer::start().unwrap();
+    // A refusal opens the breaker, so that no sign of life of the supervisor is among the probes.
+    let mut bench = Bench::with_deadline(&server.url(), Duration::from_secs(1));
+    bench.is_connected().await;
+    server.configure("maxmemory", "1").unwrap();
+    let load = Load::start(&bench, 5, vec!["{a}".to_owned()]);
+    let seen = bench.sees("the breaker", is_opened).await;
+    let HealthEvent::BreakerOpened { cause } = seen.last().unwrap() else { panic!("{seen:?}") };
+    assert!(cause.contains("OOM"), "{cause}");
+    // Those that were admitted before it opened have to arrive first.
+    load.goes_on_for(100).await;
+    eventually("no call is under way", async || server.calls("evalsha").is_ok()).await;
+    let quiet = async |bench: &mut Bench| {
+        // Counted while the breaker is open, so no probe is under way.
+        bench.sees("the breaker", is_opened).await;
+        server.calls("evalsha").unwrap()
+    };
+    let before = quiet(&mut bench).await;
+    let mut half_opened = 0;
+    let mut after = before;
+    for _ in 0..4 {
+        let seen = bench.sees("the breaker", is_opened).await;
+        let turns = |event: &&HealthEvent| **event == HealthEvent::BreakerHalfOpened;
+        half_opened += seen.iter().filter(turns).count() as u64;
+        after = server.calls("evalsha").unwrap();
+    }
+    println!("R22 at 5,000/s: {half_opened} times half-open, {} calls", after - before);
+    assert_eq!(after - before, half_opened);
+    server.configure("maxmemory", "0").unwrap();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    let taken = load.stop().await;
+    assert!(taken.iter().any(|one| one.failure.is_none()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_bulkhead_answers_at_once_and_counts_against_nobody() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let url = RedisUrl::parse(&proxy.url()).unwrap();
+    let mut bench = Bench::with(LinkOptions {
+        url,
+        deadline: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(1),
+        max_in_flight: 3,
+        breaker: BreakerLimits::DEFAULT,
+        #[cfg(feature = "tls")]
+        encryption: None,
+    });
+    bench.is_connected().await;
+    let waiting: Vec<_> = (0..3).map(|_| bench.decide("{a}")).collect();
+    for _ in 0..100 {
+        let Answer::Ready(Err(error)) = bench.decide("{a}") else { panic!("it waits") };
+        assert_eq!(error.kind(), RepositoryErrorKind::Overloaded);
+    }
+    assert_eq!(bench.link.health().servers[0].breaker, BreakerState::Closed);
+    // A caller who goes away makes room.
+    drop(waiting);
+    assert!(bench.decide("{a}").await.is_ok());
+}
