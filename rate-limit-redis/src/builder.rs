@@ -49,8 +49,16 @@ pub struct RedisRepositoryBuilder {
     connect_timeout: Option<Duration>,
     max_in_flight: usize,
     breaker: BreakerLimits,
+    denials: Denials,
     #[cfg(feature = "tls")]
     tls: Option<TlsOptions>,
+}
+
+/// Whether denials are remembered in this process.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Denials {
+    Remembered,
+    Forgotten,
 }
 
 /// Why a store cannot be built. No text contains a secret.
@@ -167,6 +175,7 @@ impl RedisRepositoryBuilder {
             connect_timeout: None,
             max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT,
             breaker: BreakerLimits::DEFAULT,
+            denials: Denials::Remembered,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -225,6 +234,14 @@ impl RedisRepositoryBuilder {
         self
     }
 
+    /// Asks Redis also about what it has denied within the last second. Without this, clients may
+    /// be denied for up to a second after their bucket was reset by another process; see
+    /// [`DenialCache`](crate::DenialCache).
+    pub fn without_denial_cache(mut self) -> Self {
+        self.denials = Denials::Forgotten;
+        self
+    }
+
     /// How to encrypt, where the URL asks for it.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, options: TlsOptions) -> Self {
@@ -252,7 +269,11 @@ impl RedisRepositoryBuilder {
             link.reporter().report(&"keys".into(), HealthEvent::DigestsArePseudonyms);
         }
         let guard = Guard::new(link.clone(), self.max_in_flight, self.timeout);
-        Ok(RedisRepository::from_parts(link, guard, keys, None, runtime))
+        let store = RedisRepository::from_parts(link, guard, keys, None, runtime);
+        Ok(match self.denials {
+            Denials::Remembered => store.remembering_denials(),
+            Denials::Forgotten => store,
+        })
     }
 
     fn check_ranges(&self) -> Result<(), RedisBuildError> {

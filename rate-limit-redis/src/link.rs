@@ -161,10 +161,12 @@ impl Link {
         Self { inner: Arc::new(Inner { servers, reporter }) }
     }
 
-    /// Connects to the server at `url`.
+    /// Connects to the servers at `url` and waits until they are well. Only for tests of stores:
+    /// nothing else waits for a connection.
+    #[cfg(feature = "test-support")]
     pub(crate) async fn connect(url: &str) -> Result<Self, LinkError> {
         let url = RedisUrl::parse(url).map_err(|_| LinkError::Corrupt("URL"))?;
-        let deadline = std::time::Duration::from_secs(1);
+        let deadline = Duration::from_secs(1);
         let options = LinkOptions {
             url,
             deadline,
