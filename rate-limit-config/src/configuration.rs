@@ -115,6 +115,10 @@ impl Configuration {
         environment: &Environment,
     ) -> Result<Self, ConfigurationError> {
         let mut source = Source::new(name, text);
+        if text.len() as u64 > source::MAX_FILE_BYTES {
+            source.refuse_length();
+            return Err(source.into_error());
+        }
         let mut root = tree::of_file(&mut source);
         if source.errors() > 0 {
             // What is behind a slip of the syntax would be told as missing.

@@ -88,6 +88,11 @@ impl<'a> Source<'a> {
         self.note(Severity::Error, place, key, flaw);
     }
 
+    /// Notes that the file is longer than anybody would write.
+    pub(crate) fn refuse_length(&mut self) {
+        self.refuse(&Place::File, "", Flaw::new(too_long()));
+    }
+
     /// Notes what is probably not meant.
     pub(crate) fn warn(&mut self, place: &Place, key: impl ToString, flaw: Flaw) {
         self.note(Severity::Warning, place, key, flaw);
@@ -97,6 +102,10 @@ impl<'a> Source<'a> {
         let location = self.location(place);
         self.problems.push(Problem::new(severity, location, key.to_string(), flaw));
     }
+}
+
+fn too_long() -> String {
+    format!("the file is too long; expected at most {MAX_FILE_BYTES} bytes")
 }
 
 /// The text of a file.
@@ -112,9 +121,9 @@ pub(crate) fn read(path: &Path) -> Result<String, ConfigurationError> {
         .map_err(|error| {
             refused(Location::File(name.clone()), format!("the file cannot be read: {error}"))
         })?;
+    // Looked at before the text is, because what was cut off may have cut a character in two.
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        let message = format!("the file is too long; expected at most {MAX_FILE_BYTES} bytes");
-        return Err(refused(Location::File(name), message));
+        return Err(refused(Location::File(name), too_long()));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();

@@ -97,11 +97,15 @@ impl FromText for ShortLimit {
             .or_else(|| text.split_once(" per "))
             .map(|(units, window)| (units.trim(), window.trim()))
             .ok_or(Refused::UNLIKE)?;
-        if units.is_empty() || !units.bytes().all(|byte| byte.is_ascii_digit()) {
+        // Underscores between digits, as the numbers of the file may have.
+        let is_group = |group: &str| !group.is_empty() && group.bytes().all(|b| b.is_ascii_digit());
+        if !units.split('_').all(is_group) {
             return Err(Refused::UNLIKE);
         }
-        let number =
-            units.parse().map_err(|_| Refused::because("the number of units is too large"))?;
+        let number = units
+            .replace('_', "")
+            .parse()
+            .map_err(|_| Refused::because("the number of units is too large"))?;
         let window = unit_of(window).map_err(|refused| {
             let meant = duration::unit_meant(window).map(|unit| format!("\"{units}/{unit}\""));
             Refused { reason: refused.reason, suggestion: None }.meant(meant)
@@ -112,7 +116,7 @@ impl FromText for ShortLimit {
     fn text_schema() -> serde_json::Value {
         json!({
             "type": "string",
-            "pattern": "^\\s*[0-9]+\\s*(/| per )",
+            "pattern": "^\\s*[0-9]+(_[0-9]+)*\\s*(/| per )",
             "examples": ["100/min", "10/s", "5000/day", "20/30s"],
         })
     }
