@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use http::{Extensions, HeaderMap, Response, StatusCode};
-use rate_limit_core::{Answer, Charge, RateLimitRepository, Receipt, Settle, Settled};
+use rate_limit_core::{
+    Answer, Charge, RateLimitRepository, Receipt, RepositoryError, Settle, Settled,
+};
 
 use crate::handle::RateLimitHandle;
 use crate::headers;
@@ -40,10 +42,14 @@ pub(crate) struct Open {
 }
 
 /// A charge that is corrected when the body ends.
-pub(crate) struct Ending(Mutex<State>);
+pub(crate) struct Ending {
+    /// Behind a lock that is never contended, because a pending answer cannot be shared between
+    /// threads and a body has to be.
+    state: Mutex<State>,
+    /// Who is told that the store could not carry out the correction.
+    not_settled: Box<NotSettled>,
+}
 
-/// Behind a lock that is never contended, because a pending answer cannot be shared between threads
-/// and a body has to be.
 enum State {
     Waiting(Box<AtTheEnd>),
     Settling(Settle),
@@ -52,6 +58,9 @@ enum State {
 
 /// Corrects the charge, knowing the trailers.
 type AtTheEnd = dyn FnOnce(Option<&HeaderMap>) -> Settle + Send;
+
+/// Is told why a charge could not be corrected.
+type NotSettled = dyn Fn(&RepositoryError) + Send + Sync;
 
 /// What is kept of the response's head.
 struct Head {
@@ -80,10 +89,13 @@ impl Open {
                 headers: response.headers().clone(),
                 extensions: response.extensions().clone(),
             };
-            return Settlement::AtEnd(Ending::new(move |trailers| {
+            let told = shared.clone();
+            let not_settled = move |failure: &_| told.telemetry.not_settled(failure);
+            let settle = move |trailers: Option<&_>| {
                 let view = head.view(is_grpc, trailers);
                 settle(&shared, receipt, &provisional, handle.as_ref(), &view)
-            }));
+            };
+            return Settlement::AtEnd(Ending::new(settle, not_settled));
         }
         let handle = handle.filter(RateLimitHandle::has_report);
         if provisional.is_empty() && handle.is_none() {
@@ -156,23 +168,30 @@ impl Head {
 }
 
 impl Ending {
-    fn new(settle: impl FnOnce(Option<&HeaderMap>) -> Settle + Send + 'static) -> Self {
-        Self(Mutex::new(State::Waiting(Box::new(settle))))
+    fn new(
+        settle: impl FnOnce(Option<&HeaderMap>) -> Settle + Send + 'static,
+        not_settled: impl Fn(&RepositoryError) + Send + Sync + 'static,
+    ) -> Self {
+        let state = Mutex::new(State::Waiting(Box::new(settle)));
+        Self { state, not_settled: Box::new(not_settled) }
     }
 
     /// Starts the correction, now that the body has ended with these trailers, and says whether it
     /// is done. Trailers are only looked at the first time.
     pub(crate) fn poll(&mut self, trailers: Option<&HeaderMap>, cx: &mut Context<'_>) -> Poll<()> {
-        let state = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::replace(state, State::Done) {
                 State::Waiting(settle) => *state = State::Settling(settle(trailers)),
-                State::Settling(mut settle) => {
-                    if Pin::new(&mut settle).poll(cx).is_pending() {
+                State::Settling(mut settle) => match Pin::new(&mut settle).poll(cx) {
+                    Poll::Pending => {
                         *state = State::Settling(settle);
                         return Poll::Pending;
                     }
-                }
+                    Poll::Ready(Ok(_)) => {}
+                    // The charge stands, which changes nothing for the client.
+                    Poll::Ready(Err(failure)) => (self.not_settled)(&failure),
+                },
                 State::Done => return Poll::Ready(()),
             }
         }

@@ -32,6 +32,16 @@ pub(crate) enum PathPattern {
     Matched(String),
 }
 
+impl PathPattern {
+    /// Whether there is no path that this does not match.
+    pub(crate) fn is_every_path(&self) -> bool {
+        match self {
+            Self::Prefix(path) => path.trim_matches('/').is_empty(),
+            Self::Path(_) | Self::Matched(_) => false,
+        }
+    }
+}
+
 /// What a rule asks when a request has matched it.
 #[derive(Default)]
 pub(crate) struct Asks {

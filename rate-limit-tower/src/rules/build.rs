@@ -9,7 +9,7 @@ use super::group::Group;
 use super::{ReadyRule, Rules};
 use crate::error::LayerError;
 use crate::headers::PolicyList;
-use crate::rule::{Kind, RequestPredicate, Rule};
+use crate::rule::{Kind, PathPattern, RequestPredicate, Rule};
 
 /// Checks the rules and arranges them.
 pub(crate) fn build(
@@ -130,25 +130,37 @@ fn grouped(rules: &[Rule]) -> Result<Box<[Group]>, LayerError> {
     groups
         .into_iter()
         .map(|members| {
-            check_unmatched(&members)?;
+            check_hidden(&members)?;
             Group::new(&members)
         })
         .collect()
 }
 
-/// A rule for all paths and methods leaves nothing to one for the rest.
-fn check_unmatched(members: &[(usize, &Rule)]) -> Result<(), LayerError> {
+/// Whether a rule narrows down neither methods nor hosts.
+fn is_for_all(rule: &Rule) -> bool {
+    rule.methods.is_none() && rule.hosts.is_empty()
+}
+
+/// A rule for all methods and hosts that names no path leaves nothing to one for the rest; one that
+/// names every path, not even to those without a path.
+fn check_hidden(members: &[(usize, &Rule)]) -> Result<(), LayerError> {
     let find = |is: fn(&Rule) -> bool| members.iter().map(|(_, rule)| *rule).find(|rule| is(rule));
-    let everything = find(|rule| {
-        let is_anything = rule.methods.is_none() && rule.paths.is_empty() && rule.hosts.is_empty();
-        rule.kind == Kind::Named && is_anything
-    });
-    match (everything, find(|rule| rule.kind == Kind::Unmatched)) {
-        (Some(everything), Some(unmatched)) => Err(LayerError::UnreachableRule {
-            rule: unmatched.name.clone(),
+    let names_every_path =
+        find(|rule| is_for_all(rule) && rule.paths.iter().any(PathPattern::is_every_path));
+    let without_path =
+        find(|rule| rule.kind == Kind::Named && is_for_all(rule) && rule.paths.is_empty());
+    let unmatched = find(|rule| rule.kind == Kind::Unmatched);
+    let hidden = find(|rule| rule.kind == Kind::Named && rule.paths.is_empty());
+    let (everything, hidden) = match (names_every_path, without_path) {
+        (Some(everything), _) => (everything, hidden.or(unmatched)),
+        (None, Some(everything)) => (everything, unmatched),
+        (None, None) => return Ok(()),
+    };
+    hidden.map_or(Ok(()), |hidden| {
+        Err(LayerError::UnreachableRule {
+            rule: hidden.name.clone(),
             reason: format!("rule `{}` of its group matches every request", everything.name),
-            expected: "a path for that rule, or another group".to_owned(),
-        }),
-        _ => Ok(()),
-    }
+            expected: "a narrower path for that rule, or another group".to_owned(),
+        })
+    })
 }

@@ -131,10 +131,39 @@ fn a_rule_that_can_never_match() {
             vec![rule("all"), Rule::unmatched().policy(RateLimitPolicy::per_minute(1))],
             "rule `all` of its group matches every request",
         ),
+        (
+            vec![
+                rule("root").path_prefix("/"),
+                Rule::unmatched().policy(RateLimitPolicy::per_minute(1)),
+            ],
+            "rule `root` of its group matches every request",
+        ),
+        (
+            vec![
+                rule("root").path_prefix("/"),
+                Rule::new("posts").methods([Method::POST]).policy(RateLimitPolicy::per_minute(1)),
+            ],
+            "`posts`",
+        ),
     ] {
         let error = refused(rules);
         assert!(matches!(error, LayerError::UnreachableRule { .. }), "{error}");
         assert!(error.to_string().contains(reason), "{error}");
+    }
+}
+
+#[test]
+fn a_rule_for_every_path_leaves_room_for_others() {
+    let other = |name: &str| Rule::new(name).policy(RateLimitPolicy::per_minute(1).named(name));
+    let every_path = || rule("root").path_prefix("/");
+    for rules in [
+        vec![every_path(), other("login").path("/login")],
+        vec![every_path(), other("besides").group("besides")],
+        vec![every_path().methods([Method::GET]), other("rest")],
+        vec![every_path().host("api.example.com"), other("rest")],
+    ] {
+        let builder = rules.into_iter().fold(limit(&ManualClock::new()), |all, one| all.rule(one));
+        builder.build().unwrap();
     }
 }
 

@@ -271,6 +271,32 @@ fn a_slow_store_holds_the_trailers_back() {
     assert!(matches!(body.as_mut().poll_frame(cx), Poll::Pending | Poll::Ready(None)));
 }
 
+#[test]
+fn a_correction_that_fails_at_the_end_of_the_body_is_counted_as_an_error_of_the_store() {
+    let recorder = metrics_util::debugging::DebuggingRecorder::new();
+    metrics::with_local_recorder(&recorder, || {
+        let store =
+            FailingRepository::after(1, RepositoryErrorKind::Timeout, store(&ManualClock::new()));
+        let layer =
+            RateLimitLayer::builder(store).without_fallback().rule(failures()).build().unwrap();
+        let frames = Frames::default();
+        frames.put(trailers("0"));
+        let mut service = layer.layer(service_fn(move |_: Request<()>| {
+            std::future::ready(Ok::<_, Infallible>(Response::new(frames.clone())))
+        }));
+        let mut body = Box::pin(call_now(&mut service, grpc_request()).unwrap().into_body());
+        let frame = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
+        assert!(matches!(frame, Poll::Ready(Some(Ok(frame))) if frame.is_trailers()));
+    });
+    let errors = recorder.snapshotter().snapshot().into_vec().into_iter().filter_map(|one| {
+        let (key, _, _, value) = one;
+        (key.key().name() == "rate_limit_store_errors_total"
+            && key.key().labels().any(|label| label.value() == "timeout"))
+        .then_some(value)
+    });
+    assert_eq!(errors.collect::<Vec<_>>(), [metrics_util::debugging::DebugValue::Counter(1)]);
+}
+
 /// Answers with a body, and reports costs the way a handler does.
 fn reporting(
     report: impl Fn(RateLimitHandle) -> Option<RateLimitHandle> + Clone,
