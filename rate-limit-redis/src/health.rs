@@ -198,3 +198,6 @@ impl Reporter {
         HealthChanges { receiver: self.changes.subscribe() }
     }
 }
+
+#[cfg(test)]
+mod tests;

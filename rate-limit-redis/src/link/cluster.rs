@@ -15,12 +15,6 @@
 //! a connection, because the cluster has just said that this node is the one to ask. While several
 //! keys of a slot are on two nodes, the cluster answers `TRYAGAIN`; what it still says when the
 //! deadline is near is not counted against the node.
-//!
-//! # How the map is kept
-//!
-//! A task asks for it at the start, when a redirection or a lost connection shows that it has
-//! changed, five times in a second while some master is away, and every ten seconds otherwise. It asks
-//! the masters it knows, in random order, and the hosts of the URL if none answers.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -33,7 +27,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::dial::{Address, Dialer, Expect};
+use super::dial::{Address, Dialer};
 use super::error::LinkError;
 use super::node::Node;
 use super::slots::{Owners, redirected};
@@ -41,18 +35,14 @@ use super::supervisor::{Supervised, Supervisor, Whereabouts};
 use super::{Slot, evaluate_on};
 use crate::clock::{now, pause};
 use crate::guard::breaker::BreakerLimits;
-use crate::health::{AwayReason, HealthEvent, Reporter, ServerHealth};
+use crate::health::{AwayReason, Reporter, ServerHealth};
 use crate::script::ScriptCall;
 use crate::url::Endpoint;
 
-/// How often the map is asked for while all is well.
-const CALM: Duration = Duration::from_secs(10);
-/// How often it is asked for while some master is away.
-const TROUBLED: Duration = Duration::from_millis(200);
-/// The least time between two questions, however many calls are redirected.
-const BREATH: Duration = Duration::from_millis(50);
-/// A node that nobody needs for so long is forgotten.
-const UNNEEDED: Duration = Duration::from_secs(60);
+mod keeping;
+
+pub(super) use keeping::Keeper;
+
 /// So often a call is sent on. A slot moves once; a loop is a fault of the cluster.
 const REDIRECTIONS: usize = 8;
 const TRY_AGAIN_FIRST: Duration = Duration::from_millis(1);
@@ -95,18 +85,6 @@ struct Member {
     _supervised: Supervised,
 }
 
-/// The task that keeps the map. Dropping it ends the task.
-#[derive(Debug)]
-pub(super) struct Keeper {
-    task: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for Keeper {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
 impl Cluster {
     pub(super) fn new(
         seeds: Vec<Endpoint>,
@@ -130,12 +108,6 @@ impl Cluster {
             reporter,
             is_eviction_checked: Arc::new(AtomicBool::new(false)),
         }
-    }
-
-    /// Starts the task that keeps the map.
-    pub(super) fn keep(self: &Arc<Self>) -> Keeper {
-        let cluster = Arc::clone(self);
-        Keeper { task: self.runtime.spawn(async move { cluster.keep_map().await }) }
     }
 
     /// The node that owns `slot`.
@@ -228,83 +200,6 @@ impl Cluster {
         node
     }
 
-    async fn keep_map(&self) {
-        loop {
-            self.ask_for_map().await;
-            pause(BREATH).await;
-            let is_well = {
-                let nodes = self.nodes();
-                !nodes.is_empty() && nodes.iter().all(|node| node.health().is_well())
-            };
-            let interval = if is_well { CALM } else { TROUBLED };
-            let _ = timeout(interval, self.stale.notified()).await;
-        }
-    }
-
-    async fn ask_for_map(&self) {
-        let mut known: Vec<_> = {
-            let members = self.members();
-            members.iter().map(|(place, of)| (place.clone(), Arc::clone(&of.node))).collect()
-        };
-        fastrand::shuffle(&mut known);
-        for (endpoint, node) in known {
-            let Ok(live) = node.live() else { continue };
-            if let Ok(reply) = node.ask(&live, &question()).await
-                && let Some(owners) = Owners::read(&reply, &endpoint)
-            {
-                return self.adopt(owners);
-            }
-        }
-        let mut seeds = self.seeds.clone();
-        fastrand::shuffle(&mut seeds);
-        let mut reason = AwayReason::Silent;
-        for seed in seeds {
-            match self.ask_seed(&seed).await {
-                Ok(owners) => return self.adopt(owners),
-                Err(why) => reason = why,
-            }
-        }
-        self.lament(reason);
-    }
-
-    async fn ask_seed(&self, seed: &Endpoint) -> Result<Owners, AwayReason> {
-        let unheeded = Arc::new(Notify::new());
-        let address = Address::Tcp(seed.clone());
-        let mut dialed = self.dialer.dial(&address, Expect::Anything, &unheeded).await?;
-        let question = question();
-        let reply = dialed.connection.send_packed_command(&question);
-        let reply = timeout(self.dialer.connect_timeout, reply).await;
-        let reply = reply.map_err(|_| AwayReason::Silent)?;
-        let reply = reply.map_err(|error| AwayReason::Lost { cause: error.to_string().into() })?;
-        if let Value::ServerError(error) = &reply {
-            return Err(why_no_map(error));
-        }
-        Owners::read(&reply, seed).ok_or(AwayReason::SlotWithoutOwner)
-    }
-
-    /// Uses what a node has told.
-    fn adopt(&self, owners: Owners) {
-        let nodes = owners.masters.iter().map(|master| self.member(master)).collect();
-        let before = self.map.swap(Arc::new(Map::Known { owners, nodes }));
-        if let Map::Unknown(reason) = &*before
-            && *reason != AwayReason::Connecting
-        {
-            self.reporter.report(&self.name, HealthEvent::Connected);
-        }
-        let kept = |member: &Member| member.needed.elapsed() < UNNEEDED;
-        self.members().retain(|_, member| kept(member));
-    }
-
-    /// Nobody has told the owners. What was told before stays in force.
-    fn lament(&self, reason: AwayReason) {
-        if let Map::Unknown(before) = &**self.map.load()
-            && !before.is_like(&reason)
-        {
-            self.map.store(Arc::new(Map::Unknown(reason.clone())));
-            self.reporter.report(&self.name, HealthEvent::Away(reason));
-        }
-    }
-
     fn members(&self) -> MutexGuard<'_, HashMap<Endpoint, Member>> {
         // Held while the map of members changes, never while anybody waits.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
@@ -316,22 +211,6 @@ impl Cluster {
 pub(super) enum Asking {
     No,
     Yes,
-}
-
-fn question() -> redis::Cmd {
-    let mut question = redis::cmd("CLUSTER");
-    question.arg("SLOTS");
-    question
-}
-
-fn why_no_map(error: &redis::ServerError) -> AwayReason {
-    let detail = error.details().unwrap_or_default();
-    match error.code() {
-        "NOPERM" => AwayReason::NoPermission { detail: detail.into() },
-        "LOADING" => AwayReason::Loading,
-        "ERR" if detail.contains("cluster support disabled") => AwayReason::NotACluster,
-        code => AwayReason::Refused { code: code.into(), detail: detail.into() },
-    }
 }
 
 /// The place of a node of a cluster, which is also its name.

@@ -86,9 +86,13 @@ impl LinkError {
         }
     }
 
-    /// Why the connection is of no use any more, if the reply says so.
+    /// Why the connection is of no use any more, if that is so.
     pub(crate) fn ends_connection(&self) -> Option<AwayReason> {
-        let Self::Refused { code, .. } = self else { return None };
+        let code = match self {
+            Self::Lost(cause) => return Some(AwayReason::Lost { cause: Arc::clone(cause) }),
+            Self::Refused { code, .. } => code,
+            _ => return None,
+        };
         match &**code {
             "READONLY" | "MASTERDOWN" => Some(AwayReason::NotMaster),
             "LOADING" => Some(AwayReason::Loading),

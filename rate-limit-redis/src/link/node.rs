@@ -3,31 +3,21 @@
 //! Callers see "connected" or "away" and never wait for a connection to be made; making one is
 //! the [supervisor](super::supervisor)'s work.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use redis::aio::MultiplexedConnection;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::Notify;
 
 use super::dial::Dialed;
 use super::error::LinkError;
+use super::live::{Live, Outstanding};
 use crate::clock::now;
 use crate::guard::breaker::{
     Admission, Breaker, BreakerLimits, Failure, Phase, Report, Ticket, Turn,
 };
 use crate::health::{AwayReason, BreakerState, HealthEvent, Reporter, ServerHealth};
-
-/// After so many unanswered calls in a row, each sent when the one before had already been given
-/// up, the connection is doubted. Calls that wait side by side count as one: a server that paused
-/// for one deadline is no reason for all its clients to reconnect.
-const SILENCES_TO_DOUBT: u32 = 3;
-
-/// How long a doubted connection has to give any sign of life before it is replaced. A server that
-/// replies, but later than decisions can wait, would not be quicker over a new connection.
-const PATIENCE: Duration = Duration::from_millis(250);
 
 /// One server.
 #[derive(Debug)]
@@ -51,63 +41,6 @@ pub(crate) struct Node {
 enum State {
     Connected(Arc<Live>),
     Away(AwayReason),
-}
-
-/// A connection in use.
-#[derive(Debug)]
-pub(crate) struct Live {
-    dialed: Dialed,
-    since: Instant,
-    silences: AtomicU32,
-    /// When the last silence was counted, in nanoseconds since `since`.
-    silent_at: AtomicU64,
-    /// When the last reply came, in nanoseconds since `since`.
-    heard_at: AtomicU64,
-}
-
-impl Live {
-    fn new(dialed: Dialed) -> Self {
-        Self {
-            dialed,
-            since: now(),
-            silences: AtomicU32::new(0),
-            silent_at: AtomicU64::new(0),
-            heard_at: AtomicU64::new(0),
-        }
-    }
-
-    /// For how long no reply has come.
-    pub(super) fn quiet_for(&self) -> Duration {
-        let heard_at = Duration::from_nanos(self.heard_at.load(Ordering::Relaxed));
-        self.since.elapsed().saturating_sub(heard_at)
-    }
-
-    /// Whether so many calls in a row were not answered that the connection may be dead.
-    pub(super) fn is_doubted(&self) -> bool {
-        self.silences.load(Ordering::Relaxed) >= SILENCES_TO_DOUBT
-    }
-
-    /// How old the connection is.
-    pub(super) fn age(&self) -> Duration {
-        self.since.elapsed()
-    }
-
-    /// Whether the connection has ended by itself.
-    pub(super) fn has_ended(&self) -> bool {
-        self.dialed.driver.is_finished()
-    }
-
-    /// Notes a reply. Relaxed here and wherever these numbers are read, because they guard no
-    /// memory, and a count that is late by one call replaces a connection one call later.
-    fn heard(&self) {
-        self.silences.store(0, Ordering::Relaxed);
-        self.heard_at.store(self.nanos(now()), Ordering::Relaxed);
-    }
-
-    fn nanos(&self, at: Instant) -> u64 {
-        let nanos = at.saturating_duration_since(self.since).as_nanos();
-        u64::try_from(nanos).unwrap_or(u64::MAX)
-    }
 }
 
 impl Node {
@@ -177,7 +110,7 @@ impl Node {
 
     /// Sends one command and waits for its reply.
     pub(super) async fn ask(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, LinkError> {
-        let mut connection = live.dialed.connection.clone();
+        let mut connection = live.connection();
         self.exchange(live, async move { connection.send_packed_command(command).await }).await
     }
 
@@ -187,7 +120,7 @@ impl Node {
         live: &Arc<Live>,
         commands: &Pipeline,
     ) -> Result<Value, LinkError> {
-        let mut connection: MultiplexedConnection = live.dialed.connection.clone();
+        let mut connection = live.connection();
         let second = async move {
             let replies = connection.send_packed_commands(commands, 0, 2).await?;
             Ok(replies.into_iter().nth(1).unwrap_or(Value::Nil))
@@ -195,26 +128,13 @@ impl Node {
         self.exchange(live, second).await
     }
 
-    /// Whether a doubted connection replies at all. Any reply will do, an error as well.
-    pub(super) async fn shows_life(&self, live: &Arc<Live>) -> bool {
-        let mut connection = live.dialed.connection.clone();
-        let ping = redis::cmd("PING");
-        let reply = connection.send_packed_command(&ping);
-        let replied = matches!(tokio::time::timeout(PATIENCE, reply).await, Ok(Ok(_)));
-        if replied {
-            live.heard();
-        }
-        replied
-    }
-
     async fn exchange(
         &self,
         live: &Arc<Live>,
         reply: impl Future<Output = RedisResult<Value>>,
     ) -> Result<Value, LinkError> {
-        let mut outstanding = Outstanding { node: self, live, sent: now(), is_answered: false };
-        let reply = tokio::time::timeout(self.deadline, reply).await;
-        let error = match reply {
+        let outstanding = Outstanding::new(live, self.deadline, &self.wake);
+        let error = match tokio::time::timeout(self.deadline, reply).await {
             Err(_) => return Err(LinkError::TimedOut),
             Ok(Ok(Value::ServerError(error))) => {
                 outstanding.answered();
@@ -224,15 +144,13 @@ impl Node {
                 outstanding.answered();
                 return Ok(value);
             }
-            Ok(Err(error)) => LinkError::from_transport(&error),
-        };
-        outstanding.is_answered = true;
-        match (&error, error.ends_connection()) {
-            (LinkError::Lost(cause), _) => {
-                self.lose(live, AwayReason::Lost { cause: Arc::clone(cause) });
+            Ok(Err(error)) => {
+                outstanding.broken();
+                LinkError::from_transport(&error)
             }
-            (_, Some(reason)) => self.lose(live, reason),
-            _ => {}
+        };
+        if let Some(reason) = error.ends_connection() {
+            self.lose(live, reason);
         }
         Err(error)
     }
@@ -260,8 +178,7 @@ impl Node {
             }
             self.store_away(reason);
         }
-        // Calls that wait on a connection nobody reads any more need not wait for their deadline.
-        live.dialed.driver.abort();
+        live.cut();
         self.wake.notify_one();
     }
 
@@ -350,41 +267,5 @@ impl Node {
 
     fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A call that was sent. Dropped without a reply after its deadline, it counts as silence.
-struct Outstanding<'a> {
-    node: &'a Node,
-    live: &'a Arc<Live>,
-    sent: Instant,
-    is_answered: bool,
-}
-
-impl Outstanding<'_> {
-    fn answered(&mut self) {
-        self.is_answered = true;
-        self.live.heard();
-    }
-}
-
-impl Drop for Outstanding<'_> {
-    fn drop(&mut self) {
-        let at = now();
-        // The caller of a call that is dropped earlier went away; that says nothing.
-        if self.is_answered || at.saturating_duration_since(self.sent) < self.node.deadline {
-            return;
-        }
-        let live = self.live;
-        if live.silences.load(Ordering::Relaxed) > 0
-            && live.nanos(self.sent) < live.silent_at.load(Ordering::Relaxed)
-        {
-            return;
-        }
-        live.silent_at.store(live.nanos(at), Ordering::Relaxed);
-        if live.silences.fetch_add(1, Ordering::Relaxed) + 1 >= SILENCES_TO_DOUBT {
-            // The supervisor finds out whether the server lives.
-            self.node.wake.notify_one();
-        }
     }
 }

@@ -21,7 +21,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::dial::{Address, Dialer, Expect};
-use super::node::{Live, Node};
+use super::live::Live;
+use super::node::Node;
 use super::sentinel::Sentinels;
 use crate::backoff::{Backoff, full_jitter};
 use crate::clock::pause;
@@ -135,7 +136,7 @@ impl Supervisor {
             if live.has_ended() {
                 self.node.lose(live, AwayReason::Lost { cause: Arc::from("closed by the server") });
             }
-            if live.is_doubted() && !self.node.shows_life(live).await {
+            if live.is_doubted() && !live.shows_life().await {
                 self.node.lose(live, AwayReason::Silent);
             }
             if !self.node.uses(live) {
