@@ -8,7 +8,6 @@
 //! that nothing ran, and only they are followed.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use redis::Value;
@@ -154,7 +153,7 @@ impl Link {
             whereabouts,
             dialer,
             reporter: Arc::clone(&reporter),
-            is_eviction_checked: Arc::new(AtomicBool::new(false)),
+            checked: None,
             troubled: Arc::new(Notify::new()),
         }
         .start(runtime);

@@ -23,7 +23,8 @@
 //! While a silent server's breaker is open, the supervisor keeps pinging. A reply ends the waiting
 //! at once ([`Breaker::heard`]): service resumes soon after health returns, although the time of
 //! an open breaker grows to seconds. What a breaker opened by refusals waits for only time can
-//! tell, so there the full time passes.
+//! tell, so there the full time passes, unless there is a new connection, perhaps to another
+//! server ([`Breaker::reconnected`]).
 
 use std::time::{Duration, Instant};
 
@@ -212,6 +213,14 @@ impl Breaker {
     /// The server was heard. Ends the waiting if silence was the reason for it.
     pub(crate) fn heard(&mut self, now: Instant) {
         if let State::Open { until, cause: Failure::Silence, .. } = &mut self.state {
+            *until = now.min(*until);
+        }
+    }
+
+    /// There is a new connection, to a server that has just proved to be ready for decisions. Ends
+    /// the waiting, whatever was the reason for it.
+    pub(crate) fn reconnected(&mut self, now: Instant) {
+        if let State::Open { until, .. } = &mut self.state {
             *until = now.min(*until);
         }
     }

@@ -17,7 +17,6 @@
 //! deadline is near is not counted against the node.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,7 +44,9 @@ pub(super) use keeping::Keeper;
 
 /// So often a call is sent on. A slot moves once; a loop is a fault of the cluster.
 const REDIRECTIONS: usize = 8;
-const TRY_AGAIN_FIRST: Duration = Duration::from_millis(1);
+/// How long to wait before a call is tried again: so long at first, and twice as long each time.
+const TRY_AGAIN_AFTER: Duration = Duration::from_millis(1);
+const TRY_AGAIN_AFTER_MOST: Duration = Duration::from_millis(5);
 
 /// See the [module documentation](self).
 #[derive(Debug)]
@@ -64,7 +65,6 @@ pub(super) struct Cluster {
     limits: BreakerLimits,
     deadline: Duration,
     reporter: Arc<Reporter>,
-    is_eviction_checked: Arc<AtomicBool>,
 }
 
 /// The owners of the slots, each with its node.
@@ -106,7 +106,6 @@ impl Cluster {
             limits,
             deadline,
             reporter,
-            is_eviction_checked: Arc::new(AtomicBool::new(false)),
         }
     }
 
@@ -140,8 +139,9 @@ impl Cluster {
         let mut node = self.node(slot)?;
         let mut live = node.live()?;
         let mut asking = Asking::No;
-        let mut wait = TRY_AGAIN_FIRST;
-        for _ in 0..REDIRECTIONS {
+        let mut wait = TRY_AGAIN_AFTER;
+        let mut redirections = 0;
+        while redirections < REDIRECTIONS {
             let error = match evaluate_on(&node, &live, call, asking).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
@@ -149,6 +149,7 @@ impl Cluster {
             let LinkError::Refused { code, detail } = &error else { return Err(error) };
             match &**code {
                 "MOVED" | "ASK" => {
+                    redirections += 1;
                     let asked = endpoint_of(node.name());
                     let Some(next) = redirected(detail, &asked) else { return Err(error) };
                     asking = if &**code == "ASK" { Asking::Yes } else { Asking::No };
@@ -164,7 +165,7 @@ impl Cluster {
                         return Err(LinkError::SlotMoving);
                     }
                     pause(wait).await;
-                    wait *= 2;
+                    wait = TRY_AGAIN_AFTER_MOST.min(wait * 2);
                 }
                 "CLUSTERDOWN" => {
                     self.stale.notify_one();
@@ -191,7 +192,7 @@ impl Cluster {
             whereabouts: Whereabouts::Fixed(Address::Tcp(endpoint.clone())),
             dialer: self.dialer.clone(),
             reporter: Arc::clone(&self.reporter),
-            is_eviction_checked: Arc::clone(&self.is_eviction_checked),
+            checked: None,
             troubled: Arc::clone(&self.stale),
         }
         .start(&self.runtime);

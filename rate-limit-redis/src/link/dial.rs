@@ -13,7 +13,7 @@ use redis::{
     AsyncConnectionConfig, ErrorKind, ProtocolVersion, RedisConnectionInfo, RedisError, Value,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
@@ -24,7 +24,7 @@ use crate::url::{Credentials, Endpoint};
 use super::tls::Encryption;
 
 /// Where a connection leads.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Address {
     Tcp(Endpoint),
     Socket(Arc<Path>),
@@ -61,6 +61,7 @@ pub(crate) enum Expect {
 }
 
 /// How long sent data may stay unacknowledged before the system gives the connection up.
+#[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
 const USER_TIMEOUT: Duration = Duration::from_secs(2);
 const KEEPALIVE_IDLE: Duration = Duration::from_secs(10);
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(3);
@@ -101,9 +102,14 @@ impl Dialer {
         protocol: ProtocolVersion,
     ) -> Result<Dialed, Failed> {
         let mut dialed = match address {
+            #[cfg(unix)]
             Address::Socket(path) => {
-                let stream = UnixStream::connect(path).await.map_err(unreachable)?;
+                let stream = tokio::net::UnixStream::connect(path).await.map_err(unreachable)?;
                 self.greet(stream, ended, protocol).await?
+            }
+            #[cfg(not(unix))]
+            Address::Socket(_) => {
+                return Err(unreachable(std::io::ErrorKind::Unsupported.into()));
             }
             Address::Tcp(endpoint) => {
                 let stream = connect_tcp(endpoint).await.map_err(unreachable)?;

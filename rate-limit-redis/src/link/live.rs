@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use redis::aio::MultiplexedConnection;
+use redis::{Cmd, Value};
 use tokio::sync::Notify;
 
 use super::dial::Dialed;
@@ -74,16 +75,18 @@ impl Live {
         self.silences.load(Ordering::Relaxed) >= SILENCES_TO_DOUBT
     }
 
+    /// The reply to a question outside of any decision, if it comes within a quarter of a second.
+    pub(super) async fn ask_patiently(&self, question: &Cmd) -> Option<Value> {
+        let mut connection = self.connection();
+        let reply = connection.send_packed_command(question);
+        let reply = tokio::time::timeout(PATIENCE, reply).await.ok()?.ok()?;
+        self.heard();
+        Some(reply)
+    }
+
     /// Whether it replies at all. Any reply will do, an error as well.
     pub(super) async fn shows_life(&self) -> bool {
-        let mut connection = self.connection();
-        let ping = redis::cmd("PING");
-        let reply = connection.send_packed_command(&ping);
-        let replies = matches!(tokio::time::timeout(PATIENCE, reply).await, Ok(Ok(_)));
-        if replies {
-            self.heard();
-        }
-        replies
+        self.ask_patiently(&redis::cmd("PING")).await.is_some()
     }
 
     fn heard(&self) {

@@ -163,7 +163,7 @@ impl Node {
             self.state.store(Arc::new(State::Connected(Arc::clone(&live))));
             self.reporter.report(&self.name, HealthEvent::Connected);
         }
-        self.breaker().heard(now());
+        self.breaker().reconnected(now());
         self.connected.notify_waiters();
         live
     }

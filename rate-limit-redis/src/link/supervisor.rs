@@ -12,7 +12,6 @@
 //!   former master on the wrong side of a split network takes decisions no longer than that.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use redis::Value;
@@ -57,8 +56,8 @@ pub(super) struct Supervisor {
     pub(super) whereabouts: Whereabouts,
     pub(super) dialer: Dialer,
     pub(super) reporter: Arc<Reporter>,
-    /// Whether some server was asked for its eviction policy already.
-    pub(super) is_eviction_checked: Arc<AtomicBool>,
+    /// The server that was asked last for its eviction policy.
+    pub(super) checked: Option<Address>,
     /// Wakes whoever keeps the map of a cluster: a connection is gone.
     pub(super) troubled: Arc<Notify>,
 }
@@ -114,7 +113,7 @@ impl Supervisor {
         match self.dialer.dial(&address, Expect::Master, self.node.wake()).await {
             Ok(dialed) => {
                 let live = self.node.connect(dialed);
-                self.check_eviction(&live).await;
+                self.check_eviction(address, &live).await;
                 Ok(live)
             }
             Err(reason) => {
@@ -181,16 +180,17 @@ impl Supervisor {
         }
     }
 
-    /// Warns once if the server may evict what clients owe. Asks only if that is permitted, and
-    /// says nothing if it is not: the request path needs no such permission.
-    async fn check_eviction(&self, live: &Arc<Live>) {
-        // Relaxed, because nothing else is published by the flag.
-        if self.is_eviction_checked.swap(true, Ordering::Relaxed) {
+    /// Warns, once for each server, if it may evict what clients owe. Asks only if that is
+    /// permitted, and says nothing if it is not: the request path needs no such permission.
+    async fn check_eviction(&mut self, address: Address, live: &Arc<Live>) {
+        if self.checked.as_ref() == Some(&address) {
             return;
         }
         let mut question = redis::cmd("CONFIG");
         question.arg("GET").arg("maxmemory-policy");
-        let Ok(reply) = self.node.ask(live, &question).await else { return };
+        // Without a reply the next connection asks again.
+        let Some(reply) = live.ask_patiently(&question).await else { return };
+        self.checked = Some(address);
         let Ok(settings) = redis::from_redis_value::<Vec<String>>(flat(reply)) else { return };
         let Some(policy) = settings.get(1) else { return };
         if !matches!(&**policy, "noeviction" | "volatile-ttl") {

@@ -214,6 +214,17 @@ fn a_pong_ends_the_wait_for_a_silent_server_and_not_for_one_that_refuses() {
 }
 
 #[test]
+fn a_new_connection_ends_the_wait_whatever_opened_the_breaker() {
+    for by in [SILENCE, REFUSAL] {
+        let mut bench = Bench::new();
+        bench.open(by);
+        assert_eq!(bench.admit(), None);
+        bench.breaker.reconnected(bench.now);
+        assert!(bench.admit().is_some(), "{by:?}");
+    }
+}
+
+#[test]
 fn threads_that_rush_at_a_half_open_breaker_send_one_probe_at_a_time() {
     let mut bench = Bench::new();
     bench.open(SILENCE);
@@ -246,6 +257,7 @@ enum Step {
     Admit,
     Report(Report),
     Heard,
+    Reconnected,
     Wait(u64),
 }
 
@@ -257,6 +269,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => Just(Step::Report(REFUSAL)),
         1 => Just(Step::Report(Report::Inconclusive)),
         1 => Just(Step::Heard),
+        1 => Just(Step::Reconnected),
         2 => (0_u64..3_000).prop_map(Step::Wait),
     ]
 }
@@ -294,6 +307,7 @@ proptest! {
                     }
                 }
                 Step::Heard => bench.breaker.heard(bench.now),
+                Step::Reconnected => bench.breaker.reconnected(bench.now),
                 Step::Wait(millis) => bench.now += Duration::from_millis(millis),
             }
         }
@@ -315,6 +329,7 @@ proptest! {
                     }
                 }
                 Step::Heard => bench.breaker.heard(bench.now),
+                Step::Reconnected => bench.breaker.reconnected(bench.now),
                 Step::Wait(millis) => bench.now += Duration::from_millis(millis),
             }
         }

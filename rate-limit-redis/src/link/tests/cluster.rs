@@ -22,6 +22,20 @@ fn keys(bed: &ClusterBed, node: &RedisServer) -> (Vec<String>, Vec<String>) {
     (0..40).map(key).partition(is_its)
 }
 
+/// The name of a node among its like.
+fn id(node: &RedisServer) -> String {
+    match node.command(&["CLUSTER", "MYID"]).unwrap() {
+        Value::BulkString(id) => String::from_utf8(id).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Moves one key ahead of its slot.
+fn migrate(from: &RedisServer, to: &RedisServer, key: &str) {
+    let (host, port) = (to.address().ip().to_string(), to.address().port().to_string());
+    from.command(&["MIGRATE", &host, &port, key, "0", "5000"]).unwrap();
+}
+
 async fn all_served(bench: &Bench, keys: &[String]) {
     for key in keys {
         bench.is_served(key).await;
@@ -134,19 +148,44 @@ async fn keys_of_a_slot_on_the_move_are_asked_for_where_they_are() {
     let number = slot(&key).to_string();
     let from = bed.owner(slot(&key)).unwrap();
     let to = bed.nodes().iter().find(|node| node.address() != from.address()).unwrap();
-    let id = |node: &RedisServer| match node.command(&["CLUSTER", "MYID"]).unwrap() {
-        Value::BulkString(id) => String::from_utf8(id).unwrap(),
-        other => panic!("{other:?}"),
-    };
     to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]).unwrap();
     from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]).unwrap();
     // Still at home.
     assert_eq!(bench.decide(&key).await.unwrap(), before + 1);
-    let (host, port) = (to.address().ip().to_string(), to.address().port().to_string());
-    from.command(&["MIGRATE", &host, &port, &key, "0", "5000"]).unwrap();
+    migrate(from, to, &key);
     // Gone ahead: the old owner says ASK, and the new one has never seen the script.
     assert_eq!(bench.decide(&key).await.unwrap(), before + 2);
     assert_eq!(bench.decide(&key).await.unwrap(), before + 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_of_one_client_on_two_nodes_are_waited_for_until_they_are_together() {
+    let bed = tokio::task::block_in_place(|| ClusterBed::builder().replicas_per_master(0).start())
+        .unwrap();
+    let bench = Bench::with_deadline(&bed.url(), Duration::from_secs(30));
+    let (first, second) = ("{b}1".to_owned(), "{b}2".to_owned());
+    let slot = Slot::of_tag(b"b");
+    let number = slot.index().to_string();
+    let from = bed.owner(slot.index().try_into().unwrap()).unwrap();
+    let to = bed.nodes().iter().find(|node| node.address() != from.address()).unwrap();
+    let mut both = ScriptCall::new(&COUNT, 2);
+    both.key(|bytes| bytes.extend_from_slice(first.as_bytes()));
+    both.key(|bytes| bytes.extend_from_slice(second.as_bytes()));
+    eventually("the cluster is known", async || bench.link.evaluate(slot, &both).await.is_ok())
+        .await;
+    from.command(&["SET", &second, "1"]).unwrap();
+    to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]).unwrap();
+    from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]).unwrap();
+    migrate(from, to, &first);
+    // One key here, one there: nobody can run the script.
+    let link = bench.link.clone();
+    let waiting = tokio::spawn(async move { link.evaluate(slot, &both).await });
+    eventually("it was refused", async || {
+        from.info("errorstat_TRYAGAIN").is_ok() || to.info("errorstat_TRYAGAIN").is_ok()
+    })
+    .await;
+    migrate(from, to, &second);
+    assert_eq!(waiting.await.unwrap().unwrap(), Value::Int(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -263,3 +263,21 @@ async fn a_full_bulkhead_answers_at_once_and_counts_against_nobody() {
     drop(waiting);
     assert!(bench.decide("{a}").await.is_ok());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_last_copy_takes_its_connection_and_its_tasks_along() {
+    let server = RedisServer::start().unwrap();
+    let named = || match server.command(&["CLIENT", "LIST"]).unwrap() {
+        Value::BulkString(list) => String::from_utf8(list).unwrap().matches("rate-limit").count(),
+        Value::VerbatimString { text, .. } => text.matches("rate-limit").count(),
+        other => panic!("{other:?}"),
+    };
+    let mut bench = Bench::open(&server.url());
+    bench.is_connected().await;
+    eventually("the connection is there", async || named() == 1).await;
+    let copy = bench.link.clone();
+    drop(bench);
+    assert_eq!(named(), 1);
+    drop(copy);
+    eventually("the connection is gone", async || named() == 0).await;
+}
