@@ -1,0 +1,106 @@
+//! Sentinels and a cluster replace a master that was killed while its keys were in use.
+
+use std::time::Duration;
+
+use rate_limit_core::{ClientIdentity, FailureMode, RateLimitPolicy, Verdict};
+use redis_testbed::{ClusterBed, SentinelBed};
+
+use crate::bounds::Bound;
+use crate::support::{
+    Asked, Load, Policy, Stack, eventually, now, percentile, policy, user, wall_nanos,
+};
+
+const DOWN_AFTER: Duration = Duration::from_millis(1_000);
+
+fn limit() -> Policy {
+    policy(RateLimitPolicy::per_second(100).on_failure(FailureMode::Deny))
+}
+
+/// The longest time in which the store admitted nothing, by its own clock.
+fn longest_gap(asked: &[Asked]) -> Duration {
+    let mut instants: Vec<u64> = asked.iter().filter_map(|one| one.charged).collect();
+    instants.sort_unstable();
+    let gaps = instants.windows(2).map(|pair| pair[1] - pair[0]);
+    Duration::from_nanos(gaps.max().unwrap_or_default())
+}
+
+fn check_g9(name: &str, asked: &[Asked], policy: &Policy) {
+    let bound = Bound::of(policy);
+    let most = bound.most(asked.iter().filter_map(|one| one.charged));
+    println!(
+        "{name} (G9): {most} admitted beyond the rate, burst {}; no admission for {:?}; p99 {:?}, \
+         longest decision {:?}",
+        bound.burst(),
+        longest_gap(asked),
+        percentile(asked.iter(), 990),
+        percentile(asked.iter(), 1_000),
+    );
+    assert!(most <= 2 * bound.burst(), "{name}: one failover costs at most one burst: {most}");
+    assert!(asked.iter().all(|one| one.verdict != Verdict::Allow || one.charged.is_some()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s01_a_killed_master_is_replaced_and_costs_at_most_one_burst() {
+    let bed = SentinelBed::start(DOWN_AFTER).unwrap();
+    let (stack, policy) = (Stack::open(&bed.url()), limit());
+    stack.is_served(&policy).await;
+    let load = Load::start(&stack, 2, &policy);
+    load.goes_on_for(2_000).await;
+    let master = bed.master().unwrap();
+    master.kill().unwrap();
+    let killed = now();
+    let killed_at = wall_nanos();
+    let served = async || !stack.ask(&user("nobody"), &policy).await.decision.is_degraded();
+    eventually("the outage is noticed", async || !served().await).await;
+    eventually("another master decides", served).await;
+    println!("S01: decisions by the store again {:?} after the kill", killed.elapsed());
+    load.goes_on_for(2_000).await;
+    let asked = load.stop().await;
+    check_g9("S01", &asked, &policy);
+    assert!(asked.iter().any(|one| one.charged.is_some_and(|at| at > killed_at)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn x07_a_killed_master_of_a_cluster_costs_its_own_slots_at_most_one_burst() {
+    let bed = ClusterBed::builder().node_timeout(Duration::from_millis(1_000)).start().unwrap();
+    let (stack, policy) = (Stack::open(&bed.url()), limit());
+    // Some of them in the slots of each master; keys are made under a known key, so always the same.
+    let clients: Vec<_> = (0..6).map(|number| user(&format!("client-{number}"))).collect();
+    for client in &clients {
+        eventually("every slot is served", async || {
+            !stack.ask(client, &policy).await.decision.is_degraded()
+        })
+        .await;
+    }
+    let start = |client: &ClientIdentity| Load::of(&stack, 1, &policy, client.clone());
+    let loads: Vec<Load> = clients.iter().map(start).collect();
+    for load in &loads {
+        load.goes_on_for(500).await;
+    }
+    bed.nodes()[0].kill().unwrap();
+    let killed_at = wall_nanos();
+    for (client, load) in clients.iter().zip(&loads) {
+        load.goes_on_for(500).await;
+        eventually("a master or its replica decides", async || {
+            !stack.ask(client, &policy).await.decision.is_degraded()
+        })
+        .await;
+    }
+    for load in &loads {
+        load.goes_on_for(500).await;
+    }
+    let (mut lost, mut kept) = (0, 0);
+    for (number, load) in loads.into_iter().enumerate() {
+        let asked = load.stop().await;
+        let degraded = asked.iter().filter(|one| one.is_degraded).count();
+        println!("X07, client {number}: {degraded} of {} by the fallback", asked.len());
+        check_g9(&format!("X07, client {number}"), &asked, &policy);
+        assert!(asked.iter().any(|one| one.charged.is_some_and(|at| at > killed_at)));
+        // An outage is seconds long, and a slow decision here or there is none.
+        match degraded * 10 > asked.len() {
+            true => lost += 1,
+            false => kept += 1,
+        }
+    }
+    assert!(lost > 0 && kept > lost, "{lost} lost their master, {kept} did not");
+}
