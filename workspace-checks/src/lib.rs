@@ -85,6 +85,11 @@ pub struct LayerOrder;
 #[doc = include_str!("../../docs/moving-from-tower-governor.md")]
 pub struct MovingFromTowerGovernor;
 
+/// The code blocks of the guide on changing limits.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/reloading.md")]
+pub struct Reloading;
+
 /// The code blocks of the guide on testing.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing-with-the-manual-clock.md")]

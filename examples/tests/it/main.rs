@@ -5,6 +5,9 @@
 /// Many connections from many addresses at once.
 #[cfg(target_os = "linux")]
 mod addresses;
+/// Limits that change while a program runs.
+#[cfg(unix)]
+mod configured;
 /// The store of that program, under the suite.
 mod conformance;
 /// A program with a store of its own.

@@ -67,7 +67,8 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 }
 
 /// The examples that are built on the library of this package.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
+    "configured",
     "custom_repository",
     "hyper_service",
     "login_protection",
