@@ -46,3 +46,16 @@ section! {
         responses: ResponsesSection,
     }
 }
+
+/// Where a key belongs that somebody has put elsewhere.
+pub(crate) fn elsewhere(key: &str) -> Option<&'static str> {
+    match key {
+        "alignment" | "algorithm" | "burst" | "window" => Some(
+            "the table form of a limit, such as `{ limit = 100, window = \"1m\", burst = 20 }`",
+        ),
+        "after" | "ban" | "decay" | "within" => Some("`[rule.penalty]`"),
+        "audience" | "issuer" | "jwks_file" | "leeway" => Some("`[identity.jwt]`"),
+        "forwarding_header" | "trusted_hops" | "trusted_proxies" => Some("`[identity]`"),
+        _ => None,
+    }
+}

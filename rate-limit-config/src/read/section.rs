@@ -3,6 +3,7 @@
 use serde_json::{Map as JsonMap, json};
 
 use super::{Key, Located, Read};
+use crate::document::elsewhere;
 use crate::problem::Flaw;
 use crate::source::Source;
 use crate::tree::{Node, Table, Value};
@@ -95,8 +96,11 @@ impl<'a> Fields<'a> {
         for (key, (place, _)) in table {
             if !shapes.iter().any(|shape| shape.name == key) {
                 let meant = closest(key, shapes.iter().map(|shape| shape.name));
-                let flaw =
-                    Flaw::new("there is no such key").meant(meant.map(|key| format!("`{key}`")));
+                let message = match elsewhere(key).filter(|_| meant.is_none()) {
+                    Some(place) => format!("there is no such key here; expected it in {place}"),
+                    None => "there is no such key".to_owned(),
+                };
+                let flaw = Flaw::new(message).meant(meant.map(|key| format!("`{key}`")));
                 source.refuse(place, at.named(key), flaw);
             }
         }
