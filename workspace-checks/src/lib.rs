@@ -90,6 +90,11 @@ pub struct MovingFromTowerGovernor;
 #[doc = include_str!("../../docs/reloading.md")]
 pub struct Reloading;
 
+/// The code blocks of the guide on the rules file.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/rules-file.md")]
+pub struct RulesFile;
+
 /// The code blocks of the guide on testing.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing-with-the-manual-clock.md")]
