@@ -8,7 +8,7 @@
 
 use std::fmt;
 
-use super::subject::Subject;
+use super::subject::{Profile, Subject};
 
 mod bounds;
 mod compare;
@@ -73,14 +73,26 @@ pub fn random_steps(
     seed: u64,
     steps: u64,
 ) -> Result<RandomRun, Box<Divergence>> {
+    random_steps_in(Profile::Atomic, subject, seed, steps)
+}
+
+/// The same for stores of one profile. Where charges are taken and given back, a bucket that was full
+/// all the time is afterwards full from that moment on, which nobody notices until a clock steps
+/// back; so there it does not.
+pub(super) fn random_steps_in(
+    profile: Profile,
+    subject: &dyn Subject,
+    seed: u64,
+    steps: u64,
+) -> Result<RandomRun, Box<Divergence>> {
     let mut run = RandomRun { seed, ..RandomRun::default() };
     let mut number = 0;
     while run.steps < steps {
         let length = STEPS_PER_EPISODE.min(steps - run.steps);
         let before = run.steps;
-        let mut episode = Episode::new(subject, seed, number);
+        let mut episode = Episode::new(profile, subject, seed, number);
         if let Err(mismatch) = episode.run(length, &mut run) {
-            let mut again = Episode::new(subject, seed, number).with_history();
+            let mut again = Episode::new(profile, subject, seed, number).with_history();
             // The same steps lead to the same difference, now with a history to show for it.
             let repeated = again.run(length, &mut RandomRun::default());
             let message = repeated.err().unwrap_or(mismatch).0;

@@ -13,7 +13,7 @@ use crate::algorithm::{Algorithm, Wait};
 use crate::charge::Charge;
 use crate::conformance::executor::block_on;
 use crate::conformance::model::ModelRepository;
-use crate::conformance::subject::Subject;
+use crate::conformance::subject::{Profile, Subject};
 use crate::conformance::trial::{Checked, ensure};
 use crate::identity::ClientIdentity;
 use crate::manual_clock::ManualClock;
@@ -28,6 +28,7 @@ const RECEIPTS: usize = 60;
 
 /// A run from a fresh store.
 pub(super) struct Episode {
+    profile: Profile,
     random: Prng,
     clock: ManualClock,
     store: Box<dyn RateLimitRepository>,
@@ -53,9 +54,10 @@ struct Receipt {
 }
 
 impl Episode {
-    pub(super) fn new(subject: &dyn Subject, seed: u64, number: u64) -> Self {
+    pub(super) fn new(profile: Profile, subject: &dyn Subject, seed: u64, number: u64) -> Self {
         let clock = ManualClock::new();
         Self {
+            profile,
             random: Prng::new(seed, number),
             store: subject.fresh(clock.clone()),
             model: ModelRepository::new(clock.clone()),
@@ -97,7 +99,7 @@ impl Episode {
                 1..=84 => self.request(run)?,
                 85..=95 => self.settle(run)?,
                 96..=97 => self.change_limits()?,
-                98 => self.step_back()?,
+                98 if self.profile == Profile::Atomic => self.step_back()?,
                 _ => {}
             }
             self.pass_time();
