@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rate_limit_core::Clock;
 use tokio::runtime::Handle;
 
 use crate::guard::Guard;
@@ -53,6 +54,7 @@ pub struct RedisRepositoryBuilder {
     max_in_flight: usize,
     breaker: BreakerLimits,
     denials: Denials,
+    clock: Option<Arc<dyn Clock>>,
     #[cfg(feature = "tls")]
     tls: Option<TlsOptions>,
 }
@@ -119,6 +121,7 @@ impl RedisRepositoryBuilder {
             max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT,
             breaker: BreakerLimits::DEFAULT,
             denials: Denials::Remembered,
+            clock: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -192,6 +195,15 @@ impl RedisRepositoryBuilder {
         self
     }
 
+    /// Takes instants from a clock of this process and not from the server's. Keys then outlive the
+    /// debt in them by an hour, because the server's clock goes on while a test's stands still.
+    #[cfg(feature = "test-support")]
+    #[doc(hidden)]
+    pub fn clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.clock = Some(Arc::new(clock));
+        self
+    }
+
     /// Checks everything, starts to connect, and returns without waiting for Redis.
     ///
     /// Until there is a connection, decisions are made by the failure modes of their policies. So
@@ -212,7 +224,7 @@ impl RedisRepositoryBuilder {
             link.reporter().report(&"keys".into(), HealthEvent::DigestsArePseudonyms);
         }
         let guard = Guard::new(link.clone(), self.max_in_flight, self.timeout);
-        let store = RedisRepository::from_parts(link, guard, keys, None, runtime);
+        let store = RedisRepository::from_parts(link, guard, keys, self.clock.clone(), runtime);
         Ok(match self.denials {
             Denials::Remembered => store.remembering_denials(),
             Denials::Forgotten => store,

@@ -143,6 +143,17 @@ impl KeyRing {
         [&*self.head, b"*"].concat()
     }
 
+    /// Whether `key` is that of a bucket, and not of a place on a ladder.
+    pub(crate) fn is_bucket(key: &[u8]) -> bool {
+        !key.windows(5).any(|part| part == b"}:pl/")
+    }
+
+    /// The hash tag of a key of this store.
+    pub(crate) fn tag_of<'a>(&self, key: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = key.get(self.head.len()..)?;
+        rest.split(|byte| *byte == b'}').next()
+    }
+
     /// Names the bucket under `key` without naming its owner.
     pub(crate) fn bucket_id(&self, key: &[u8]) -> u128 {
         self.hasher.hash(key).as_u128()

@@ -161,28 +161,6 @@ impl Link {
         Self { inner: Arc::new(Inner { servers, reporter }) }
     }
 
-    /// Connects to the servers at `url` and waits until they are well. Only for tests of stores:
-    /// nothing else waits for a connection.
-    #[cfg(feature = "test-support")]
-    pub(crate) async fn connect(url: &str) -> Result<Self, LinkError> {
-        let url = RedisUrl::parse(url).map_err(|_| LinkError::Corrupt("URL"))?;
-        let deadline = Duration::from_secs(1);
-        let options = LinkOptions {
-            url,
-            deadline,
-            connect_timeout: deadline,
-            max_in_flight: 1_024,
-            breaker: BreakerLimits::DEFAULT,
-            #[cfg(feature = "tls")]
-            encryption: None,
-        };
-        let link = Self::open(options, &Handle::current(), Arc::new(Reporter::new()));
-        while !link.health().is_well() {
-            crate::clock::pause(Duration::from_millis(1)).await;
-        }
-        Ok(link)
-    }
-
     /// How many servers share the keys.
     pub(crate) fn topology(&self) -> Topology {
         match &self.inner.servers {

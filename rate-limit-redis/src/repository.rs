@@ -32,7 +32,7 @@ pub struct RedisRepository {
     settlements: Arc<Coalescer<Settling>>,
     pub(crate) runtime: Handle,
     /// What was denied lately, in front of this store without it.
-    denials: Option<DenialCache<RedisRepository, SystemClock>>,
+    pub(crate) denials: Option<DenialCache<RedisRepository, SystemClock>>,
 }
 
 impl RedisRepository {
@@ -61,25 +61,23 @@ impl RedisRepository {
         self.denials.as_ref().map_or(0, DenialCache::answered)
     }
 
-    /// A store at `url` under `prefix`, on the clock of a test or on the server's.
-    ///
-    /// # Errors
-    ///
-    /// If the server cannot be reached.
-    #[cfg(feature = "test-support")]
-    #[doc(hidden)]
-    pub async fn connect_for_test(
-        url: &str,
-        prefix: &str,
-        clock: Option<Arc<dyn Clock>>,
-    ) -> Result<Self, RepositoryError> {
-        let refused =
-            |error| RepositoryError::with_source(RepositoryErrorKind::Misconfigured, error);
-        let keys = KeyRing::new(prefix, None, crate::key::IdentityForm::Digest)
-            .map_err(|error| refused(error.to_string()))?;
-        let link = Link::connect(url).await?;
-        let guard = Guard::new(link.clone(), 1_024, std::time::Duration::from_secs(10));
-        Ok(Self::from_parts(link, guard, keys, clock, Handle::current()))
+    /// Asks Redis, whatever was denied before.
+    pub(crate) fn decide(&self, charges: &Charges) -> Acquire {
+        if charges.is_empty() {
+            return Answer::ready(Outcomes::from_iter([]));
+        }
+        if let Some(reason) = Deciding::refused(charges) {
+            let refused = RepositoryErrorKind::Misconfigured;
+            return Answer::Ready(Err(RepositoryError::with_source(refused, reason)));
+        }
+        let Some(slot) = self.common_slot(charges.iter().map(Charge::identity)) else {
+            let parts = compensation::parts(charges, |identity| self.slot_of(identity));
+            let deadline = self.guard.deadline();
+            return self.finish_anyway(self.compensation().acquire(deadline, parts));
+        };
+        let request = Deciding::new(charges.clone(), Taking::AllOrNothing);
+        let decided = self.decisions.clone().ask(slot, request);
+        self.guard.protect(slot, async move { Ok(decided.await?.outcomes) })
     }
 
     fn compensation(&self) -> Compensation {
@@ -124,25 +122,11 @@ impl RedisRepository {
 
 impl RateLimitRepository for RedisRepository {
     fn acquire(&self, charges: &Charges) -> Acquire {
-        if let Some(denials) = &self.denials {
-            // Comes back here, to the store behind it, for whatever it does not know.
-            return denials.acquire(charges);
+        match &self.denials {
+            // Asks the store behind it, which has none, for whatever it does not know.
+            Some(denials) => denials.acquire(charges),
+            None => self.decide(charges),
         }
-        if charges.is_empty() {
-            return Answer::ready(Outcomes::from_iter([]));
-        }
-        if let Some(reason) = Deciding::refused(charges) {
-            let refused = RepositoryErrorKind::Misconfigured;
-            return Answer::Ready(Err(RepositoryError::with_source(refused, reason)));
-        }
-        let Some(slot) = self.common_slot(charges.iter().map(Charge::identity)) else {
-            let parts = compensation::parts(charges, |identity| self.slot_of(identity));
-            let deadline = self.guard.deadline();
-            return self.finish_anyway(self.compensation().acquire(deadline, parts));
-        };
-        let request = Deciding::new(charges.clone(), Taking::AllOrNothing);
-        let decided = self.decisions.clone().ask(slot, request);
-        self.guard.protect(slot, async move { Ok(decided.await?.outcomes) })
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {

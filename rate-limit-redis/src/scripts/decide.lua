@@ -22,6 +22,18 @@ for t = 1, #ARGV - 2 do
     end
 end
 
+-- Whatever is written gets a time to live. A key that was deprived of its own gets it back also
+-- when it is found on denial; what admits is written anyway.
+local lasting = {}
+local function heal_lasting(k, kind)
+    if values[k] ~= ABSENT and not lasting[k] then
+        lasting[k] = true
+        if call('PTTL', KEYS[k]) == -1 then
+            touch(k, kind)
+        end
+    end
+end
+
 local verdicts, decided = {}, 0
 local position, size = 1, #program
 while position <= size do
@@ -36,6 +48,7 @@ while position <= size do
         -- Asked in any case, because asking brings the state up to date.
         if not fits[kinds[t]](k, t) or never[t] then
             verdict = '0'
+            heal_lasting(k, kinds[t])
         end
         if laddered[t] then
             position = position + 2

@@ -1,17 +1,32 @@
-use std::sync::Arc;
-
 use rate_limit_core::ManualClock;
-use rate_limit_core::conformance::{self, Profile, random_steps};
-use redis_testbed::RedisServer;
+use rate_limit_core::conformance::{self, Profile, WithAdministration, random_steps};
+use redis_testbed::{ClusterBed, Program, RedisServer};
 
 use crate::support::Stores;
 
+/// On each of Redis and Valkey that this machine has.
 #[test]
 fn keeps_the_contract_on_one_server() {
-    let server = RedisServer::start().unwrap();
-    println!("{}", server.program().version());
-    let stores = Stores::at(server.url());
-    conformance::check(Profile::Atomic, |clock: ManualClock| stores.fresh(Some(Arc::new(clock))));
+    for program in Program::installed().unwrap() {
+        println!("one server: {program}");
+        let server = RedisServer::builder().program(&program).start().unwrap();
+        let stores = Stores::at(server.url());
+        let fresh = |clock: ManualClock| stores.fresh(&clock);
+        conformance::check(Profile::Atomic, WithAdministration(fresh));
+    }
+}
+
+/// Requests over several identities are taken slot by slot, and all scenarios of one identity are
+/// still one atomic step.
+#[test]
+fn keeps_the_contract_on_a_cluster() {
+    for program in Program::installed().unwrap() {
+        println!("cluster: {program}");
+        let bed = ClusterBed::builder().program(&program).replicas_per_master(0).start().unwrap();
+        let stores = Stores::at(bed.url());
+        let fresh = |clock: ManualClock| stores.fresh(&clock);
+        conformance::check(Profile::Compensated, WithAdministration(fresh));
+    }
 }
 
 /// Case A01 against a real server.
@@ -19,7 +34,8 @@ fn keeps_the_contract_on_one_server() {
 fn a01_random_steps_equal_the_model() {
     let server = RedisServer::start().unwrap();
     let stores = Stores::at(server.url());
-    let fresh = |clock: ManualClock| stores.fresh(Some(Arc::new(clock)));
-    let run = random_steps(&fresh, 20_261_121, 30_000).unwrap_or_else(|found| panic!("{found}"));
-    assert!(run.allowed > 1_500 && run.denied > 1_500 && run.settled > 150, "{run:?}");
+    let fresh = |clock: ManualClock| stores.fresh(&clock);
+    let run = random_steps(&fresh, 20_261_121, 60_000).unwrap_or_else(|found| panic!("{found}"));
+    println!("{run:?}");
+    assert!(run.allowed > 3_000 && run.denied > 3_000 && run.settled > 300, "{run:?}");
 }

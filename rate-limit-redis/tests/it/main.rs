@@ -1,6 +1,8 @@
 //! The tests of the Redis store against real servers, one module for each ring.
 //!
 //! - `conformance`: the contract, from the suite that every store runs
+//! - `permissions`: the two sets of rules that the README advises
+//! - `values`: privacy, times to live, corrupt values (cases O02, R21)
 
 #![allow(
     missing_docs,
@@ -11,4 +13,6 @@
 )]
 
 mod conformance;
+mod permissions;
 mod support;
+mod values;

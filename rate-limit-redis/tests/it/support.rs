@@ -1,13 +1,17 @@
 //! What the tests share.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use async_trait::async_trait;
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, Charges, Clock, RateLimitRepository, RepositoryError,
-    RepositoryErrorKind, Settle,
+    Acquire, Adjustments, Answer, BucketId, Charges, ClientIdentity, ManualClock, Page,
+    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryError,
+    RepositoryErrorKind, Reset, Settle, Standing,
 };
-use rate_limit_redis::RedisRepository;
+use rate_limit_redis::{RedisRepository, RedisRepositoryBuilder};
 use tokio::runtime::Runtime;
 
 /// Makes stores that can be asked from plain threads: each call runs in a runtime.
@@ -28,11 +32,23 @@ impl Stores {
         Self { url: url.into(), runtime: Arc::new(runtime), number: AtomicU64::new(0) }
     }
 
-    /// A store that shares nothing with the others.
-    pub(crate) fn fresh(&self, clock: Option<Arc<dyn Clock>>) -> OnRuntime {
+    /// A store that shares nothing with the others, on the clock of a test.
+    pub(crate) fn fresh(&self, clock: &ManualClock) -> OnRuntime {
         let prefix = format!("fresh-{}", self.number.fetch_add(1, Ordering::Relaxed));
-        let store = RedisRepository::connect_for_test(&self.url, &prefix, clock);
-        let store = self.runtime.block_on(store).unwrap();
+        self.built(|builder| builder.key_prefix(prefix).clock(clock.clone()))
+    }
+
+    /// A store with options, once it is connected.
+    pub(crate) fn built(
+        &self,
+        options: impl FnOnce(RedisRepositoryBuilder) -> RedisRepositoryBuilder,
+    ) -> OnRuntime {
+        let _inside = self.runtime.enter();
+        // A busy machine must not make a test fail; deadlines have tests of their own.
+        let patient = RedisRepository::builder(&self.url).timeout(Duration::from_secs(10));
+        let store = options(patient.without_denial_cache()).build().unwrap();
+        redis_testbed::until("connected", Duration::from_secs(30), || store.health().is_well())
+            .unwrap();
         OnRuntime { store, runtime: self.runtime.clone() }
     }
 }
@@ -52,6 +68,36 @@ impl OnRuntime {
         let task = self.runtime.spawn(work);
         let lost = || RepositoryError::new(RepositoryErrorKind::Unavailable);
         Answer::pending(async move { task.await.unwrap_or_else(|_| Err(lost())) })
+    }
+}
+
+#[async_trait]
+impl RateLimitAdministration for OnRuntime {
+    async fn peek(
+        &self,
+        identity: &ClientIdentity,
+        policy: &RateLimitPolicy,
+    ) -> Result<Standing, RepositoryError> {
+        let (store, identity, policy) = (self.store.clone(), identity.clone(), policy.clone());
+        self.awaited(async move { store.peek(&identity, &policy).await }).await
+    }
+
+    async fn reset(
+        &self,
+        identity: &ClientIdentity,
+        policy: &RateLimitPolicy,
+    ) -> Result<Reset, RepositoryError> {
+        let (store, identity, policy) = (self.store.clone(), identity.clone(), policy.clone());
+        self.awaited(async move { store.reset(&identity, &policy).await }).await
+    }
+
+    async fn list(
+        &self,
+        after: Option<BucketId>,
+        limit: NonZeroUsize,
+    ) -> Result<Page, RepositoryError> {
+        let store = self.store.clone();
+        self.awaited(async move { store.list(after, limit).await }).await
     }
 }
 
