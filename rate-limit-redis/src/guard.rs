@@ -134,3 +134,6 @@ impl Drop for Pass {
         self.report(Report::Inconclusive, None);
     }
 }
+
+#[cfg(test)]
+mod tests;

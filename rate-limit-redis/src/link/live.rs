@@ -111,7 +111,7 @@ impl Live {
     }
 }
 
-/// A call that was sent. Dropped without a reply after its deadline, it counts as silence.
+/// A call that was sent. Given up without a reply, it counts as silence.
 #[derive(Debug)]
 pub(super) struct Outstanding<'a> {
     live: &'a Live,
@@ -141,8 +141,9 @@ impl<'a> Outstanding<'a> {
 impl Drop for Outstanding<'_> {
     fn drop(&mut self) {
         let Some(sent) = self.sent else { return };
-        // The caller of a call that is dropped earlier went away; that says nothing.
-        if sent.elapsed() >= self.deadline && self.live.was_silent(sent) {
+        // Callers count from when they asked, which is a little earlier than the sending; whoever
+        // goes away long before the deadline has other reasons.
+        if sent.elapsed() >= self.deadline / 2 && self.live.was_silent(sent) {
             self.wake.notify_one();
         }
     }

@@ -202,3 +202,22 @@ async fn a_cluster_that_is_absent_at_the_start_is_used_once_it_is_there() {
     bench.is_connected().await;
     bench.is_served("{a}").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_used_with_no_more_than_the_permissions_of_its_request_path() {
+    let rules = "limiter on >sesame ~rl:* -@all +eval +evalsha +get +set +incr +time +ping +hello \
+                 +client|setname +cluster|slots +asking";
+    let bed = tokio::task::block_in_place(|| {
+        ClusterBed::builder().replicas_per_master(0).option("user", rules).start()
+    })
+    .unwrap();
+    let url = bed.url().replace("://", "://limiter:sesame@");
+    let bench = Bench::with_deadline(&url, DEADLINE);
+    for number in 0..20 {
+        let tag = key(number);
+        let slot = Slot::of_tag(tag.as_bytes());
+        let mut call = ScriptCall::new(&COUNT, 1);
+        call.key(|bytes| bytes.extend_from_slice(format!("rl:{{{tag}}}").as_bytes()));
+        eventually("it is counted", async || bench.link.evaluate(slot, &call).await.is_ok()).await;
+    }
+}

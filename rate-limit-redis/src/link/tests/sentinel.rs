@@ -106,3 +106,20 @@ async fn a_master_that_no_sentinel_knows_is_named() {
     let text = reason.to_string();
     assert!(text.contains("`unheard-of`") && text.contains("sentinel monitor"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_have_a_password_of_their_own() {
+    let bed = start();
+    for sentinel in bed.sentinels() {
+        sentinel.command(&["ACL", "SETUSER", "default", "resetpass", ">sesame"]).unwrap();
+    }
+    let mut without = Bench::open(&bed.url());
+    let seen = without.sees("the refusal", |event| matches!(event, HealthEvent::Away(_))).await;
+    assert!(
+        matches!(&seen[..], [HealthEvent::Away(AwayReason::WrongCredentials { .. })]),
+        "{seen:?}"
+    );
+    let mut with = Bench::open(&format!("{}?sentinel_password=sesame", bed.url()));
+    with.is_connected().await;
+    with.is_served("{a}").await;
+}

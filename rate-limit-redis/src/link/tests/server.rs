@@ -281,3 +281,24 @@ async fn the_last_copy_takes_its_connection_and_its_tasks_along() {
     drop(copy);
     eventually("the connection is gone", async || named() == 0).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_decision_whose_reply_is_lost_ran_once_and_is_not_sent_again() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let mut bench = Bench::open(&proxy.url());
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+    proxy.set_replies(Replies::Drop);
+    let error = bench.decide("{b}").await.unwrap_err();
+    assert_eq!(error.kind(), RepositoryErrorKind::Timeout);
+    let ran = || server.command(&["GET", "{b}"]).unwrap();
+    eventually("it ran", async || ran() != Value::Nil).await;
+    // A connection that lost a reply is replaced, and what was asked over it is not asked anew.
+    let load = Load::start(&bench, 1, vec!["{a}".to_owned()]);
+    bench.sees("the doubt", is_away).await;
+    proxy.heal().unwrap();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    load.stop().await;
+    assert_eq!(ran(), Value::BulkString(b"1".to_vec()));
+}
