@@ -13,13 +13,10 @@ mod deciding;
 mod denial_cache;
 mod guard;
 mod health;
-#[allow(dead_code, reason = "the administration that uses it follows")]
 mod key;
 mod keyed;
-#[allow(dead_code, reason = "the administration that uses it follows")]
 mod link;
 mod repository;
-#[allow(dead_code, reason = "the administration that uses it follows")]
 mod script;
 mod secret;
 mod settling;

@@ -188,7 +188,7 @@ impl Link {
         }
     }
 
-    /// Sends `command` to the node that owns `slot`, once.
+    /// Sends an operator's command to the node that owns `slot`, once.
     pub(crate) async fn command(
         &self,
         slot: Slot,
@@ -198,10 +198,10 @@ impl Link {
         Self::command_on(&node, command).await
     }
 
-    /// Sends `command` to one server, once. For administration, which asks every server.
+    /// Sends an operator's command to one server, once.
     pub(crate) async fn command_on(node: &Node, command: &redis::Cmd) -> Result<Value, LinkError> {
         let live = node.live()?;
-        node.ask(&live, command).await
+        node.ask_at_leisure(&live, command).await
     }
 
     /// Every server that holds buckets.

@@ -104,11 +104,6 @@ impl ScriptCall {
         self.ends.push(self.bytes.len());
     }
 
-    /// The script.
-    pub(crate) const fn script(&self) -> &'static Script {
-        self.script
-    }
-
     /// The command that names the script by its digest.
     pub(crate) fn evalsha(&self) -> redis::Cmd {
         self.command("EVALSHA", self.script.sha1())

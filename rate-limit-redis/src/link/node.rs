@@ -19,6 +19,9 @@ use crate::guard::breaker::{
 };
 use crate::health::{AwayReason, BreakerState, HealthEvent, Reporter, ServerHealth};
 
+/// How long an operator waits for one reply.
+const LEISURE: Duration = Duration::from_secs(1);
+
 /// One server.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -110,8 +113,27 @@ impl Node {
 
     /// Sends one command and waits for its reply.
     pub(super) async fn ask(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, LinkError> {
+        self.ask_within(self.deadline, live, command).await
+    }
+
+    /// The same for a question of an operator, who can wait longer than a request.
+    pub(super) async fn ask_at_leisure(
+        &self,
+        live: &Arc<Live>,
+        command: &Cmd,
+    ) -> Result<Value, LinkError> {
+        self.ask_within(self.deadline.max(LEISURE), live, command).await
+    }
+
+    async fn ask_within(
+        &self,
+        limit: Duration,
+        live: &Arc<Live>,
+        command: &Cmd,
+    ) -> Result<Value, LinkError> {
         let mut connection = live.connection();
-        self.exchange(live, async move { connection.send_packed_command(command).await }).await
+        let reply = async move { connection.send_packed_command(command).await };
+        self.exchange(limit, live, reply).await
     }
 
     /// Sends two commands at once and waits for the reply to the second one.
@@ -125,16 +147,17 @@ impl Node {
             let replies = connection.send_packed_commands(commands, 0, 2).await?;
             Ok(replies.into_iter().nth(1).unwrap_or(Value::Nil))
         };
-        self.exchange(live, second).await
+        self.exchange(self.deadline, live, second).await
     }
 
     async fn exchange(
         &self,
+        limit: Duration,
         live: &Arc<Live>,
         reply: impl Future<Output = RedisResult<Value>>,
     ) -> Result<Value, LinkError> {
-        let outstanding = Outstanding::new(live, self.deadline, &self.wake);
-        let error = match tokio::time::timeout(self.deadline, reply).await {
+        let outstanding = Outstanding::new(live, limit, &self.wake);
+        let error = match tokio::time::timeout(limit, reply).await {
             Err(_) => return Err(LinkError::TimedOut),
             Ok(Ok(Value::ServerError(error))) => {
                 outstanding.answered();
