@@ -18,7 +18,7 @@ use jsonwebtoken::crypto::aws_lc;
 use rate_limit_core::{Clock, Timestamp};
 use serde_json::{Map, Value};
 
-use crate::configuration::{JwtSettings, KeyPart, RuleSettings};
+use crate::configuration::{JwtKey, JwtSettings, KeyPart, RuleSettings};
 use crate::telemetry::TokenCounters;
 use crate::verified_client::VerifiedClient;
 
@@ -68,6 +68,11 @@ pub(crate) enum Refusal {
     Signature,
     /// It is too long to be looked at.
     TooLong,
+}
+
+/// Whether tokens can be verified with a key.
+pub(crate) fn check_key(key: &JwtKey) -> Result<(), JwtError> {
+    Key::configured(0, key, &[]).map(drop)
 }
 
 impl Verifier {

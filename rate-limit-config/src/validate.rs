@@ -59,6 +59,7 @@ pub(crate) fn configuration(
     tiers::check_use(&tiers, default_tier.as_ref(), &identity, source);
     rules::check_limit_names(&rules, &rule_key, source);
     overlap::check(&sections, &rule_key, source);
+    overlap::check_hidden(&sections, &rule_key, source);
     Configuration {
         rules: rules.into_iter().map(|rule| rule.settings).collect(),
         exempt: access::exempt(entries(document.exempt), &root.named("exempt"), &identity, source),

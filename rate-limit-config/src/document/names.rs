@@ -71,7 +71,9 @@ impl FromText for HostName {
     fn from_text(text: &str) -> Result<Self, Refused> {
         // The layer knows best what it can match.
         match Rule::new("host").host(text).shapes() {
-            Ok(_) => Ok(Self(text.to_lowercase())),
+            // One form for each host, so that two rules for one are seen: in lower case, and without
+            // the dot that may end a name.
+            Ok(_) => Ok(Self(text.strip_suffix('.').unwrap_or(text).to_lowercase())),
             Err(_) => {
                 let authority = text.parse::<http::uri::Authority>().ok();
                 let host = authority.map(|authority| authority.host().to_lowercase());

@@ -72,13 +72,9 @@ fn jwks_file(
     let mut longest = Duration::from_secs(3_600);
     let accepted = Duration::ZERO..=Duration::from_secs(30 * 24 * 3_600);
     set(&mut longest, max_stale, &stale_key, &accepted, source);
-    let file = context.folder.join(&path.value);
-    // What is in it is looked at by whoever verifies, because it is read again and again.
-    if let Err(error) = std::fs::File::open(&file) {
-        let flaw = Flaw::new(format!("the file cannot be read: {error}"));
-        let flaw = flaw.value(format!("{:?}", path.value));
-        source.refuse(&path.place, key.named("jwks_file"), flaw);
-    }
+    let file = context.folder.join(path.value);
+    // Whether it can be read is found out by whoever verifies: without it no program starts, but a
+    // running one keeps the last keys for a while.
     Some(JwksFile { path: file, max_stale: longest })
 }
 
@@ -137,14 +133,16 @@ fn jwt_key(
         Some(least) => short_secret(&material, least),
         None => no_public_key(&material),
     };
-    if let Some(flaw) = flaw {
-        source.refuse(&reference.place, material_key, flaw);
-    }
     let material = match secret_bytes {
         Some(_) => JwtKeyMaterial::Secret(material),
         None => JwtKeyMaterial::PublicKey(material),
     };
-    Some(JwtKey { id: section.id.as_ref().map(|id| id.value.clone()), algorithm, material })
+    let id = section.id.as_ref().map(|id| id.value.clone());
+    let key = JwtKey { id, algorithm, material };
+    if let Some(flaw) = flaw.or_else(|| unusable(&key)) {
+        source.refuse(&reference.place, material_key, flaw);
+    }
+    Some(key)
 }
 
 fn short_secret(secret: &Secret, least: usize) -> Option<Flaw> {
@@ -159,4 +157,21 @@ fn no_public_key(pem: &Secret) -> Option<Flaw> {
         return Some(Flaw::new("this is a private key; expected the public one"));
     }
     (!text.contains("-----BEGIN ")).then(|| Flaw::expected("a public key in PEM"))
+}
+
+/// Asks whoever would verify with the key.
+#[cfg(feature = "jwt")]
+fn unusable(key: &JwtKey) -> Option<Flaw> {
+    match crate::jwt::check_key(key) {
+        Err(crate::jwt::JwtError::Key { reason, expected, .. }) => {
+            Some(Flaw::new(format!("{reason}; expected {expected}")))
+        }
+        _ => None,
+    }
+}
+
+/// Nobody verifies, and the layer says so.
+#[cfg(not(feature = "jwt"))]
+const fn unusable(_: &JwtKey) -> Option<Flaw> {
+    None
 }

@@ -1,14 +1,14 @@
-//! Rules that match the same requests.
+//! Rules that match the same requests, or none.
 //!
 //! Of two rules of a group with a host, a method and a path in common nobody can say which one
-//! applies. The layer would refuse them too; here both are named with the lines they stand in, and
-//! all such pairs at once.
+//! applies; and a rule without a path is never asked beside one that names every path. The layer
+//! would refuse them too; here both are named with the lines they stand in, and all of them at once.
 
 use std::collections::{HashMap, HashSet};
 
 use rate_limit_tower::Rule;
 
-use crate::document::RuleSection;
+use crate::document::{Name, RuleSection};
 use crate::problem::Flaw;
 use crate::read::{Key, Located, OneOrMany};
 use crate::source::Source;
@@ -59,6 +59,45 @@ pub(super) fn check(sections: &[Located<RuleSection>], list: &Key<'_>, source: &
     }
 }
 
+/// Notes rules without a path in a group where another one names every path.
+pub(super) fn check_hidden(
+    sections: &[Located<RuleSection>],
+    list: &Key<'_>,
+    source: &mut Source<'_>,
+) {
+    let mut everything: HashMap<&str, &Located<Name>> = HashMap::new();
+    let named =
+        || sections.iter().filter_map(|section| Some((section, section.value.name.as_ref()?)));
+    for (section, name) in named().filter(|(section, _)| names_everything(&section.value)) {
+        everything.entry(group(&section.value)).or_insert(name);
+    }
+    for (Located { value: section, .. }, name) in
+        named().filter(|(section, _)| section.value.is_whole)
+    {
+        let has_path = section.paths.is_some() || section.path_prefixes.is_some();
+        let Some(other) = everything.get(group(section)).filter(|_| !has_path) else {
+            continue;
+        };
+        let message = format!(
+            "this rule is never asked, because the rule `{}` at {} matches every path; expected a \
+             narrower path there, or another group",
+            other.value.0,
+            source.location(&other.place),
+        );
+        source.refuse(&name.place, list.named(&name.value.0), Flaw::new(message));
+    }
+}
+
+fn names_everything(section: &RuleSection) -> bool {
+    let is_for_all = section.methods.is_none() && section.host.is_none();
+    let mut prefixes = section.path_prefixes.iter().flat_map(|prefixes| &prefixes.value.0);
+    is_for_all && prefixes.any(|prefix| prefix.value.0 == "/")
+}
+
+fn group(section: &RuleSection) -> &str {
+    section.group.as_ref().map_or("", |group| &group.value.0)
+}
+
 /// What one rule names.
 struct Targets<'a> {
     group: &'a str,
@@ -77,7 +116,7 @@ impl<'a> Targets<'a> {
             rule = rule.path_prefix(&path.value.0);
         }
         Self {
-            group: section.group.as_ref().map_or("", |group| &group.value.0),
+            group: group(section),
             hosts: or_all(&section.host, |host| &host.0),
             methods: or_all(&section.methods, |method| method.0.as_str()),
             // What cannot work was noted when it was read.

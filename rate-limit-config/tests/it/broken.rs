@@ -62,3 +62,27 @@ fn f07_no_message_tells_a_secret() {
         assert!(!said_of(path).contains("canary"), "{}", path.display());
     }
 }
+
+#[cfg(feature = "jwt")]
+#[test]
+fn a_key_that_verifies_nothing_is_refused_where_it_stands() {
+    let text = r#"
+[[rule]]
+name = "api"
+limit = "5/min"
+
+[identity.jwt]
+issuer = "https://login.example.com"
+audience = "api"
+
+[[identity.jwt.key]]
+algorithm = "ES256"
+public_key = "-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"
+"#;
+    let error = super::read(text).unwrap_err().to_string();
+    assert!(error.starts_with("limits.toml:12:14: identity.jwt.key[0].public_key: "), "{error}");
+    assert!(
+        error.ends_with("expected a public key in PEM on the curve of the algorithm"),
+        "{error}"
+    );
+}

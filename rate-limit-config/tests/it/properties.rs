@@ -2,7 +2,8 @@ use std::fs;
 
 use proptest::collection::{btree_set, vec};
 use proptest::prelude::*;
-use rate_limit_config::{Configuration, Environment};
+use rate_limit_config::{ApplyError, Configuration, ConfiguredLayer, Environment};
+use rate_limit_memory::MemoryRepository;
 
 use super::{accepted, read};
 
@@ -47,6 +48,41 @@ fn rule() -> impl Strategy<Value = String> {
         .prop_map(|(limits, key, extra)| format!("{limits}{key}{extra}"))
 }
 
+fn group() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["", "group = \"other\"\n"])
+}
+
+/// What a rule is for: hardly anything twice, so that many of these do not get into each other's way.
+fn matches() -> impl Strategy<Value = String> {
+    let some = |key: &'static str, values: &[&'static str]| {
+        let values = prop::sample::subsequence(values.to_vec(), 0..3.min(values.len()));
+        values.prop_map(move |values| match values.as_slice() {
+            [] => String::new(),
+            values => format!("{key} = {values:?}\n"),
+        })
+    };
+    let paths =
+        ["/a", "/{a}", "/{*a}", "/a/{b}", "/a/{b}.json", "/a/{*b}", "/x{a}/y", "/b", "/c/d"];
+    (
+        some("paths", &paths),
+        some("path_prefixes", &["/", "/a", "/b", "/a/b"]),
+        some("methods", &["GET", "HEAD", "POST", "PURGE"]),
+        some("host", &["a.example.com", "*.example.com", "A.EXAMPLE.com.", "127.0.0.1"]),
+    )
+        .prop_map(|(paths, prefixes, methods, hosts)| [paths, prefixes, methods, hosts].concat())
+}
+
+/// Whether a line of a rule says what it matches.
+fn is_match(line: &str) -> bool {
+    ["paths", "path_prefixes", "methods", "host"].iter().any(|key| line.starts_with(key))
+}
+
+/// What the configuration runs as.
+fn layer(configuration: Configuration) -> Result<ConfiguredLayer, ApplyError> {
+    let store = MemoryRepository::builder().build().unwrap();
+    ConfiguredLayer::builder(store).without_fallback().build(configuration)
+}
+
 proptest! {
     #[test]
     fn every_rule_is_explained(
@@ -62,10 +98,29 @@ proptest! {
             // Each in a group of its own, so that no two of them match the same requests.
             .map(|(name, body)| format!("[[rule]]\nname = \"{name}\"\ngroup = \"{name}\"\n{body}"))
             .collect();
-        let explained = accepted(&text).explain();
+        let configuration = accepted(&text);
+        let explained = configuration.explain();
+        prop_assert!(layer(configuration).is_ok(), "{text}");
         for name in names {
             let line = format!("{name}: ");
             prop_assert!(explained.lines().any(|said| said.starts_with(&line)), "{explained}");
+        }
+    }
+
+    #[test]
+    fn what_is_accepted_makes_a_layer(bodies in vec((rule(), group(), matches()), 1..12)) {
+        let text: String = bodies
+            .iter()
+            .enumerate()
+            .map(|(index, (body, group, matches))| {
+                let body: String =
+                    body.lines().filter(|line| !is_match(line)).map(|line| format!("{line}\n")).collect();
+                format!("[[rule]]\nname = \"rule-{index}\"\n{group}{matches}{body}")
+            })
+            .collect();
+        if let Ok(configuration) = read(&text) {
+            let built = layer(configuration);
+            prop_assert!(built.is_ok(), "{:?}\n{text}", built.err());
         }
     }
 
