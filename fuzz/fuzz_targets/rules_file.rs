@@ -1,18 +1,21 @@
 //! Any text in place of a rules file, and of a variable: no panic, something to say about whatever
-//! is refused, and a line about each rule of whatever is accepted.
+//! is refused, and of whatever is accepted a line about each rule, and a layer.
 
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use rate_limit_config::{Configuration, Environment, Problem, Severity};
+use rate_limit_config::{
+    ApplyError, Configuration, ConfiguredLayer, Environment, Problem, Severity,
+};
+use rate_limit_memory::MemoryRepository;
 
 fuzz_target!(|bytes: &[u8]| {
     let text = String::from_utf8_lossy(bytes);
     // What stands behind a form feed, which files hardly have, is a variable and its value.
     let (text, variable) = text.split_once('\u{c}').unwrap_or((&text, ""));
-    let variable = variable.split_once('=').map(|(name, value)| {
-        (format!("RATE_LIMIT__{}", name.replace('\0', "")), value.to_owned())
-    });
+    let variable = variable
+        .split_once('=')
+        .map(|(name, value)| (format!("RATE_LIMIT__{}", name.replace('\0', "")), value.to_owned()));
     let environment = Environment::from_variables(variable);
     match Configuration::from_toml("limits.toml", text, &environment) {
         Ok(configuration) => {
@@ -24,6 +27,12 @@ fuzz_target!(|bytes: &[u8]| {
             }
             let is_warning = |problem: &_| Problem::severity(problem) == Severity::Warning;
             assert!(configuration.warnings().iter().all(is_warning));
+            let store = MemoryRepository::builder().build().unwrap();
+            match ConfiguredLayer::builder(store).without_fallback().build(configuration) {
+                // Without the feature that verifies tokens, which has tests of its own.
+                Ok(_) | Err(ApplyError::JwtUnsupported) => {}
+                Err(error) => panic!("what is accepted makes no layer: {error}"),
+            }
         }
         Err(error) => {
             let is_error = |problem: &_| Problem::severity(problem) == Severity::Error;

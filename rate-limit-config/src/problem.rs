@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How many problems are told at most; of the rest only the number is.
-const MAX_TOLD: usize = 100;
+pub(crate) const MAX_TOLD: usize = 100;
 
 /// Why a rules file is refused: everything that is wrong with it, in the order of the file.
 ///

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
-use crate::problem::{ConfigurationError, Flaw, Location, Problem, Problems, Severity};
+use crate::problem::{ConfigurationError, Flaw, Location, MAX_TOLD, Problem, Problems, Severity};
 
 /// The largest file that is read: 16 MiB. A hundred thousand rules fit.
 pub(crate) const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -63,6 +63,11 @@ impl<'a> Source<'a> {
     /// How many errors were noted so far.
     pub(crate) const fn errors(&self) -> usize {
         self.problems.errors()
+    }
+
+    /// Whether another error would still be told, and not only counted.
+    pub(crate) const fn tells_more(&self) -> bool {
+        self.errors() < MAX_TOLD
     }
 
     /// What is wrong; there is something.

@@ -162,6 +162,10 @@ pub(crate) fn closest<'a>(
     let written = written.to_lowercase();
     words
         .into_iter()
+        // As many letters are wrong as the lengths differ, and often that is too many already.
+        .filter(|word| {
+            word.len().abs_diff(written.len()) <= word.len().max(written.len()).div_ceil(3)
+        })
         .map(|word| (strsim::damerau_levenshtein(&written, &word.to_lowercase()), word))
         .filter(|(distance, word)| *distance <= word.len().max(written.len()).div_ceil(3))
         .min_by_key(|(distance, _)| *distance)

@@ -15,6 +15,10 @@ use crate::read::{Key, Located, OneOrMany};
 use crate::source::{Place, Source};
 use crate::words;
 
+/// The most limits of one rule. All of them are charged by every request, and each is compared with
+/// all others here.
+const MAX_LIMITS: usize = 16;
+
 /// What all limits of a rule have in common.
 #[derive(Clone, Debug)]
 pub(super) struct Terms {
@@ -35,6 +39,12 @@ pub(super) fn limits(
     key: &Key<'_>,
     source: &mut Source<'_>,
 ) -> Vec<Arc<RateLimitPolicy>> {
+    if let Some(limit) = values.0.get(MAX_LIMITS) {
+        let message =
+            format!("this is one limit too many; expected at most {MAX_LIMITS} in a rule");
+        source.refuse(&limit.place, key, Flaw::new(message));
+        return Vec::new();
+    }
     let is_alone = values.0.len() == 1;
     let mut names = HashMap::new();
     let mut policies: Vec<(&Place, Arc<RateLimitPolicy>)> = Vec::with_capacity(values.0.len());

@@ -15,7 +15,7 @@ use crate::source::Source;
 
 /// How many combinations of hosts, methods and paths the rules may name together. Every one of them
 /// is looked at, here and when the layer is built.
-const MAX_TARGETS: usize = 1_000_000;
+const MAX_TARGETS: usize = 500_000;
 
 /// What a rule matches: its group, a host, a method, and the shape of a path. Empty for all of them.
 type Target<'a> = (&'a str, &'a str, &'a str, String);

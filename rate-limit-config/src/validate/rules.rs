@@ -16,6 +16,9 @@ use crate::problem::Flaw;
 use crate::read::{Key, Located, OneOrMany};
 use crate::source::{Place, Source};
 
+/// The most parts of one key. Each is compared with all others here.
+const MAX_KEY_PARTS: usize = 8;
+
 /// A rule that was read, and what its tiers need of it.
 pub(super) struct ReadRule {
     pub(super) settings: RuleSettings,
@@ -138,6 +141,12 @@ fn key_parts(
     let Some(parts) = &section.key else {
         return vec![KeyPart::Ip];
     };
+    if let Some(part) = parts.value.0.get(MAX_KEY_PARTS) {
+        let message =
+            format!("this is one part too many; expected at most {MAX_KEY_PARTS} in a key");
+        source.refuse(&part.place, key, Flaw::new(message));
+        return vec![KeyPart::Ip];
+    }
     let mut known: Vec<KeyPart> = Vec::with_capacity(parts.value.0.len());
     for Located { place, value: part } in &parts.value.0 {
         let is_claimed = matches!(part, KeyPart::Claim(_) | KeyPart::Tenant | KeyPart::User);

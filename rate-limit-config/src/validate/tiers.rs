@@ -36,7 +36,9 @@ pub(super) fn tiers(
             let found = places.get(&rule.value).and_then(|at| rules.get_mut(*at));
             let Some(found) = found else {
                 let known = || rules.iter().map(|rule| rule.settings.name.as_str());
-                let meant = closest(&rule.value, known()).map(|name| format!("`{name}`"));
+                // Comparing is not for free: nobody reads so many messages, and files may be long.
+                let meant = source.tells_more().then(|| closest(&rule.value, known())).flatten();
+                let meant = meant.map(|name| format!("`{name}`"));
                 source.refuse(
                     &rule.place,
                     key,
