@@ -1,6 +1,7 @@
 //! The tests of the Redis store against real servers, one module for each ring.
 //!
 //! - `conformance`: the contract, from the suite that every store runs
+//! - `opening`: each form of a URL, and a server that is not there
 //! - `permissions`: the two sets of rules that the README advises
 //! - `values`: privacy, times to live, corrupt values (cases O02, R21)
 
@@ -13,6 +14,7 @@
 )]
 
 mod conformance;
+mod opening;
 mod permissions;
 mod support;
 mod values;
