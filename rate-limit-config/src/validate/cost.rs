@@ -24,7 +24,22 @@ pub(super) fn cost(
         CostValue::Units(units) => Cost::Units(*units),
         CostValue::Table(table) => of_table(table, place, key, source),
     };
-    let least = match &cost {
+    check_fits(&cost, limits, place, key, source);
+    if cost == Cost::Units(0) {
+        source.warn(place, key, Flaw::new("a request that costs nothing is never turned away"));
+    }
+    cost
+}
+
+/// Notes limits under which no request can ever pass, whatever it costs.
+pub(super) fn check_fits(
+    cost: &Cost,
+    limits: &[Arc<RateLimitPolicy>],
+    place: &Place,
+    key: &Key<'_>,
+    source: &mut Source<'_>,
+) {
+    let least = match cost {
         Cost::Units(units) => *units,
         Cost::Header(header) => header.min,
         Cost::Methods(methods) => {
@@ -35,17 +50,13 @@ pub(super) fn cost(
     let tightest = limits.iter().min_by_key(|policy| policy.capacity());
     if let Some(policy) = tightest.filter(|policy| least > policy.capacity()) {
         let message = format!(
-            "no request can ever pass, because the limit `{}` holds at most {} units at once; \
-             expected a lower cost or a higher burst",
+            "no request can ever pass, because each costs at least {least} units, and the limit `{}` \
+             holds at most {} at once; expected a lower cost or a higher burst",
             policy.name(),
             policy.capacity(),
         );
-        source.refuse(place, key, Flaw::new(message).value(least.to_string()));
+        source.refuse(place, key, Flaw::new(message));
     }
-    if cost == Cost::Units(0) {
-        source.warn(place, key, Flaw::new("a request that costs nothing is never turned away"));
-    }
-    cost
 }
 
 fn of_table(table: &CostSection, place: &Place, key: &Key<'_>, source: &mut Source<'_>) -> Cost {

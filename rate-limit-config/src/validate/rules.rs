@@ -72,10 +72,6 @@ fn rule(
     let on_failure = section.on_failure.as_ref().map_or(store.on_failure, |mode| mode.value.0);
     let penalty = section.penalty.as_ref();
     let penalty = penalty.and_then(|penalty| ladder(penalty, &key.named("penalty"), source));
-    if let (Some(section), Some(_), Mode::Shadow) = (&section.penalty, &penalty, mode) {
-        let flaw = Flaw::new("a rule in shadow mode turns nobody away, so it bans nobody");
-        source.warn(&section.place, key.named("penalty"), flaw);
-    }
     let terms = Terms { rule: name.clone(), mode, on_failure, penalty };
     let (limits_key, cost_key) = (key.named("limit"), key.named("cost"));
     let own = section.limit.as_ref();
@@ -100,7 +96,34 @@ fn rule(
         documentation_url: section.documentation_url.as_ref().map(|url| url.value.0.clone()),
         name,
     };
+    warn(section, &settings, key, source);
     ReadRule { settings, terms, place: place.clone() }
+}
+
+/// Notes what the keys of a rule hardly mean together.
+fn warn(section: &RuleSection, rule: &RuleSettings, key: &Key<'_>, source: &mut Source<'_>) {
+    let is_shared = rule.key == [KeyPart::Global];
+    if let Some(penalty) = &section.penalty {
+        let message = match rule.enforcement {
+            Enforcement::Nobody => {
+                Some("a rule in shadow mode turns nobody away, so it bans nobody")
+            }
+            _ if is_shared => {
+                Some("this rule counts everybody together, so a ban is one of everybody")
+            }
+            _ => None,
+        };
+        if let Some(message) = message {
+            source.warn(&penalty.place, key.named("penalty"), Flaw::new(message));
+        }
+    }
+    if let (Some(percent), Enforcement::Percent(_), true) =
+        (&section.enforce_percent, rule.enforcement, is_shared)
+    {
+        let message = "this rule counts everybody together, which is one identity, so it decides for \
+                       all or for nobody";
+        source.warn(&percent.place, key.named("enforce_percent"), Flaw::new(message));
+    }
 }
 
 fn values<T, U>(list: &Option<Located<OneOrMany<T>>>, value: impl Fn(&T) -> U) -> Vec<U> {

@@ -3,9 +3,9 @@
 use std::collections::{BTreeSet, HashMap};
 use std::mem::discriminant;
 
-use super::given;
 use super::limits::limits;
 use super::rules::ReadRule;
+use super::{cost, given};
 use crate::configuration::IdentitySettings;
 use crate::document::{LimitValue, Name};
 use crate::problem::Flaw;
@@ -47,6 +47,7 @@ pub(super) fn tiers(
                 continue;
             };
             let replaced = limits(&values.value, &found.terms, &key, source);
+            cost::check_fits(&found.settings.cost, &replaced, &values.place, &key, source);
             warn_of_other_buckets(found, &replaced, &values.place, &key, source);
             found.settings.tiers.insert(tier.value.clone(), replaced);
         }

@@ -38,6 +38,11 @@ fn said_of(path: &Path) -> String {
 fn every_broken_file_is_refused_with_its_message() {
     let files = corpus();
     assert!(files.len() >= 40, "{} files", files.len());
+    for case in ["f02", "f05", "f07", "k20"] {
+        let is_case =
+            |path: &&PathBuf| path.file_name().unwrap().to_string_lossy().starts_with(case);
+        assert!(files.iter().any(|path| is_case(&path)), "no file shows {case}");
+    }
     let mut differences = Vec::new();
     for path in files {
         let (said, expected) = (said_of(&path), path.with_extension("expected"));

@@ -46,6 +46,16 @@ fn what_can_work_but_is_hardly_meant_is_a_warning() {
              it bans nobody",
         ),
         (
+            format!("{rule}key = \"global\"\n[rule.penalty]\nafter = 5\nwithin = \"1m\"\n"),
+            "limits.toml:6:1: warning: rule.api.penalty: this rule counts everybody together, so a \
+             ban is one of everybody",
+        ),
+        (
+            format!("{rule}key = \"global\"\nenforce_percent = 10\n"),
+            "limits.toml:6:19: warning: rule.api.enforce_percent: this rule counts everybody \
+             together, which is one identity, so it decides for all or for nobody",
+        ),
+        (
             format!("[[exempt]]\nuser_agents = \"monitor\"\n{rule}"),
             "limits.toml:2:15: warning: exempt[0].user_agents: whoever writes this into its \
              `User-Agent` is not limited at all",
