@@ -87,11 +87,14 @@ fn goes_to(named: Named, n: usize) -> (String, String) {
 fn requests(named: Named, count: usize, is_limited: bool) -> Vec<Request<()>> {
     let rules = (0..count).step_by((count / 1_000).max(1));
     let request = |n| {
-        let (mut path, mut host) = goes_to(named, n);
-        if !is_limited {
-            path.push_str("x/y/z");
-            host.push('x');
-        }
+        let (path, host) = match (is_limited, named, goes_to(named, n)) {
+            (true, _, to) => to,
+            // As far into the tables as a path or host can lead that is in none.
+            (false, Named::Paths, (path, host)) => {
+                (path.replace(&n.to_string(), &format!("{n}x")), host)
+            }
+            (false, Named::Hosts, (path, host)) => (path, format!("x.{host}")),
+        };
         let peer = PeerAddress(SocketAddr::from(([192, 0, 2, 1], 50_000)));
         Request::builder().uri(path).header("host", host).extension(peer).body(()).unwrap()
     };
