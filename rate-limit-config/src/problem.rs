@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// How many problems are told at most; of the rest only the number is.
-pub(crate) const MAX_TOLD: usize = 100;
+const MAX_TOLD: usize = 100;
 
 /// Why a rules file is refused: everything that is wrong with it, in the order of the file.
 ///
@@ -221,14 +221,24 @@ pub(crate) struct Problems {
 }
 
 impl Problems {
+    /// Whether one more is told, and not only counted.
+    pub(crate) const fn tells_more(&self, severity: Severity) -> bool {
+        match severity {
+            Severity::Error => self.errors.len() < MAX_TOLD,
+            Severity::Warning => self.warnings.len() < MAX_TOLD,
+        }
+    }
+
     pub(crate) fn push(&mut self, problem: Problem) {
-        let (list, is_error) = match problem.severity {
-            Severity::Error => (&mut self.errors, true),
-            Severity::Warning => (&mut self.warnings, false),
-        };
-        if list.len() < MAX_TOLD {
-            list.push(problem);
-        } else if is_error {
+        match problem.severity {
+            Severity::Error => self.errors.push(problem),
+            Severity::Warning => self.warnings.push(problem),
+        }
+    }
+
+    /// Counts one that is not told. Of warnings nobody wants to know.
+    pub(crate) const fn count(&mut self, severity: Severity) {
+        if matches!(severity, Severity::Error) {
             self.untold += 1;
         }
     }

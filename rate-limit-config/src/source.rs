@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::configuration::Configuration;
-use crate::problem::{ConfigurationError, Flaw, Location, MAX_TOLD, Problem, Problems, Severity};
+use crate::problem::{ConfigurationError, Flaw, Location, Problem, Problems, Severity};
 
 /// The largest file that is read: 16 MiB. A hundred thousand rules fit.
 pub(crate) const MAX_FILE_BYTES: u64 = 16 << 20;
@@ -67,7 +67,7 @@ impl<'a> Source<'a> {
 
     /// Whether another error would still be told, and not only counted.
     pub(crate) const fn tells_more(&self) -> bool {
-        self.errors() < MAX_TOLD
+        self.problems.tells_more(Severity::Error)
     }
 
     /// What is wrong; there is something.
@@ -103,7 +103,27 @@ impl<'a> Source<'a> {
         self.note(Severity::Warning, place, key, flaw);
     }
 
+    /// Notes why the file is refused, with a word about another place.
+    pub(crate) fn refuse_beside(
+        &mut self,
+        place: &Place,
+        key: impl ToString,
+        other: &Place,
+        flaw: impl FnOnce(Location) -> Flaw,
+    ) {
+        if self.tells_more() {
+            let flaw = flaw(self.location(other));
+            self.refuse(place, key, flaw);
+        } else {
+            self.problems.count(Severity::Error);
+        }
+    }
+
     fn note(&mut self, severity: Severity, place: &Place, key: impl ToString, flaw: Flaw) {
+        // Where something is takes a look at its whole line, and a file may be one long line.
+        if !self.problems.tells_more(severity) {
+            return self.problems.count(severity);
+        }
         let location = self.location(place);
         self.problems.push(Problem::new(severity, location, key.to_string(), flaw));
     }

@@ -56,7 +56,8 @@ pub(crate) fn of_file(source: &mut Source<'_>) -> Node {
 /// The value that the text of a variable stands for, in the syntax of the file.
 pub(crate) fn of_variable(text: &str, place: &Place) -> Option<Value> {
     let value = DeValue::parse(text).ok()?;
-    // A second source collects what goes wrong: nobody can make a variable deep enough to matter.
+    // What lies too deep is not told from here: whatever it lies in is refused, because nothing that
+    // is expected is half as deep.
     let mut scratch = Source::new("", "");
     Some(self::value(value.get_ref(), &|_| place.clone(), 0, &mut scratch))
 }

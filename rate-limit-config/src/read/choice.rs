@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::section::closest;
-use super::text::{FromText, Refused};
+use super::text::Refused;
 use super::{Key, Read};
 use crate::source::Source;
 use crate::tree::Node;
@@ -55,15 +55,3 @@ macro_rules! choices {
 }
 
 pub(crate) use choices;
-
-impl FromText for String {
-    const EXPECTED: &'static str = "a text that is not empty";
-
-    fn from_text(text: &str) -> Result<Self, Refused> {
-        if text.is_empty() { Err(Refused::UNLIKE) } else { Ok(text.to_owned()) }
-    }
-
-    fn text_schema() -> serde_json::Value {
-        json!({ "type": "string", "minLength": 1 })
-    }
-}

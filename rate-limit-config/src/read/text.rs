@@ -67,3 +67,15 @@ impl<T: FromText> Read for T {
         T::text_schema()
     }
 }
+
+impl FromText for String {
+    const EXPECTED: &'static str = "a text that is not empty";
+
+    fn from_text(text: &str) -> Result<Self, Refused> {
+        if text.is_empty() { Err(Refused::UNLIKE) } else { Ok(text.to_owned()) }
+    }
+
+    fn text_schema() -> serde_json::Value {
+        json!({ "type": "string", "minLength": 1 })
+    }
+}

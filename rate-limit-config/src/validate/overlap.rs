@@ -47,14 +47,14 @@ pub(super) fn check(sections: &[Located<RuleSection>], list: &Key<'_>, source: &
             let Some(other) = other.filter(|_| told.insert((owner, index))) else {
                 continue;
             };
-            let message = format!(
-                "this rule and the rule `{}` at {} both match {}; expected different methods, \
-                 paths or hosts, or different groups if both shall apply",
-                other.value.0,
-                source.location(&other.place),
-                requests(host, method, &shape),
-            );
-            source.refuse(&name.place, key, Flaw::new(message));
+            source.refuse_beside(&name.place, key, &other.place, |location| {
+                Flaw::new(format!(
+                    "this rule and the rule `{}` at {location} both match {}; expected different \
+                     methods, paths or hosts, or different groups if both shall apply",
+                    other.value.0,
+                    requests(host, method, &shape),
+                ))
+            });
         }
     }
 }
@@ -78,13 +78,13 @@ pub(super) fn check_hidden(
         let Some(other) = everything.get(group(section)).filter(|_| !has_path) else {
             continue;
         };
-        let message = format!(
-            "this rule is never asked, because the rule `{}` at {} matches every path; expected a \
-             narrower path there, or another group",
-            other.value.0,
-            source.location(&other.place),
-        );
-        source.refuse(&name.place, list.named(&name.value.0), Flaw::new(message));
+        source.refuse_beside(&name.place, list.named(&name.value.0), &other.place, |location| {
+            Flaw::new(format!(
+                "this rule is never asked, because the rule `{}` at {location} matches every path; \
+                 expected a narrower path there, or another group",
+                other.value.0,
+            ))
+        });
     }
 }
 

@@ -42,10 +42,9 @@ pub(super) fn rules(
         };
         let key = list.named(&name.value.0);
         if let Some(first) = places.insert(&name.value.0, &name.place) {
-            let first = source.location(first);
-            let flaw =
-                Flaw::new(format!("the rule at {first} has this name too; expected another one"));
-            source.refuse(&name.place, key.named("name"), flaw);
+            source.refuse_beside(&name.place, key.named("name"), first, |first| {
+                Flaw::new(format!("the rule at {first} has this name too; expected another one"))
+            });
         }
         rules.push(rule(
             section,

@@ -108,6 +108,14 @@ fn a_hundred_problems_are_told_and_the_others_counted() {
 }
 
 #[test]
+fn a_line_of_twenty_thousand_mistakes_is_read() {
+    let rules = "{ name = \"api\", limit = \"5/min\" }, ".repeat(20_000);
+    let error = read(&format!("rule = [{rules}]\n")).unwrap_err();
+    assert_eq!(error.problems().len(), 100);
+    assert!(error.to_string().ends_with("\nand 39898 more"), "{error}");
+}
+
+#[test]
 fn ten_thousand_rules_are_read() {
     let rule = |number: u32| {
         format!(
