@@ -164,6 +164,13 @@ impl Dialer {
     }
 }
 
+impl Dialed {
+    /// Whether the connection has broken.
+    pub(super) fn has_ended(&self) -> bool {
+        self.driver.is_finished()
+    }
+}
+
 impl Drop for Dialed {
     fn drop(&mut self) {
         // Whatever still waits for a reply on this connection fails at once.

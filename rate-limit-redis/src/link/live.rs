@@ -57,7 +57,7 @@ impl Live {
 
     /// Whether it has ended by itself.
     pub(super) fn has_ended(&self) -> bool {
-        self.dialed.driver.is_finished()
+        self.dialed.has_ended()
     }
 
     /// How old it is.

@@ -9,7 +9,8 @@
 //!   because of silence, the server is asked more often, so that service resumes soon after health
 //!   does, and also when nobody calls.
 //! - Behind Sentinels, one of them is asked each second whether the master is still the same. A
-//!   former master on the wrong side of a split network takes decisions no longer than that.
+//!   former master on the wrong side of a split network takes decisions no longer than it takes to
+//!   come to a Sentinel that knows.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,20 +111,11 @@ impl Supervisor {
             Whereabouts::Fixed(address) => address.clone(),
             Whereabouts::Sentinels(sentinels) => Address::Tcp(sentinels.master().await?),
         };
-        match self.dialer.dial(&address, Expect::Master, self.node.wake()).await {
-            Ok(dialed) => {
-                let live = self.node.connect(dialed);
-                self.check_eviction(address, &live).await;
-                Ok(live)
-            }
-            Err(reason) => {
-                if let Whereabouts::Sentinels(sentinels) = &mut self.whereabouts {
-                    // It may be that this Sentinel knows less than the others.
-                    sentinels.ask_another();
-                }
-                Err(reason)
-            }
-        }
+        // If it is not ready, another Sentinel is asked the next time, who may know more.
+        let dialed = self.dialer.dial(&address, Expect::Master, self.node.wake()).await?;
+        let live = self.node.connect(dialed);
+        self.check_eviction(address, &live).await;
+        Ok(live)
     }
 
     /// Returns when the connection is out of use.
