@@ -93,21 +93,22 @@ impl<'a> Fields<'a> {
             source.refuse(&node.place, at, Flaw::expected("a table"));
             return None;
         };
-        for (key, (place, _)) in table {
-            if !shapes.iter().any(|shape| shape.name == key) {
-                let meant = closest(key, shapes.iter().map(|shape| shape.name));
-                let message = match elsewhere(key).filter(|_| meant.is_none()) {
-                    Some(place) => format!("there is no such key here; expected it in {place}"),
-                    None => "there is no such key".to_owned(),
-                };
-                let flaw = Flaw::new(message).meant(meant.map(|key| format!("`{key}`")));
-                source.refuse(place, at.named(key), flaw);
-            }
+        let is_known = |key: &str| shapes.iter().any(|shape| shape.name == key);
+        let mut misspelt = Vec::new();
+        for (key, (place, _)) in table.iter().filter(|(key, _)| !is_known(key)) {
+            let meant = closest(key, shapes.iter().map(|shape| shape.name));
+            misspelt.extend(meant);
+            let message = match elsewhere(key).filter(|_| meant.is_none()) {
+                Some(place) => format!("there is no such key here; expected it in {place}"),
+                None => "there is no such key".to_owned(),
+            };
+            let flaw = Flaw::new(message).meant(meant.map(|key| format!("`{key}`")));
+            source.refuse(place, at.named(key), flaw);
         }
-        for shape in shapes.iter().filter(|shape| shape.is_required) {
-            if !table.contains_key(shape.name) {
-                let flaw = Flaw::new(format!("the key `{}` is missing", shape.name));
-                source.refuse(&node.place, at, flaw);
+        for FieldShape { name, .. } in shapes.iter().filter(|shape| shape.is_required) {
+            // Whoever has misspelt a key is told that once.
+            if !table.contains_key(*name) && !misspelt.contains(name) {
+                source.refuse(&node.place, at, Flaw::new(format!("the key `{name}` is missing")));
             }
         }
         Some(Self(table))
