@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rate_limit_core::Now;
 
-use crate::stored::instant_bytes;
+use crate::stored::NANOS_PER_SECOND;
 
 /// Decides requests over token buckets without penalty ladders.
 pub(crate) static DECIDE_BUCKETS: LazyLock<Script> = LazyLock::new(|| {
@@ -19,6 +19,7 @@ pub(crate) static DECIDE_BUCKETS: LazyLock<Script> = LazyLock::new(|| {
 pub(crate) static DECIDE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         include_str!("scripts/prelude.lua"),
+        include_str!("scripts/instants.lua"),
         include_str!("scripts/token_bucket.lua"),
         include_str!("scripts/windows.lua"),
         include_str!("scripts/log.lua"),
@@ -31,6 +32,7 @@ pub(crate) static DECIDE: LazyLock<Script> = LazyLock::new(|| {
 pub(crate) static SETTLE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         include_str!("scripts/prelude.lua"),
+        include_str!("scripts/instants.lua"),
         include_str!("scripts/token_bucket.lua"),
         include_str!("scripts/windows.lua"),
         include_str!("scripts/log.lua"),
@@ -41,7 +43,11 @@ pub(crate) static SETTLE: LazyLock<Script> = LazyLock::new(|| {
 /// Writes the first argument of every script: the time that a test has set, or nothing.
 pub(crate) fn write_time(now: Option<Now>, to: &mut Vec<u8>) {
     for instant in now.iter().flat_map(|now| [now.monotonic, now.utc]) {
-        to.extend_from_slice(&instant_bytes(instant));
+        // The upper three bytes of the seconds are zero for half a millennium.
+        let [_, _, _, seconds @ ..] = (instant.as_nanos() / NANOS_PER_SECOND).to_be_bytes();
+        to.extend_from_slice(&seconds);
+        let [_, _, _, _, nanos @ ..] = (instant.as_nanos() % NANOS_PER_SECOND).to_be_bytes();
+        to.extend_from_slice(&nanos);
     }
 }
 

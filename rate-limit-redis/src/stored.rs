@@ -20,7 +20,7 @@ use rate_limit_core::{
     RateLimitPolicy, Record, SlidingLogState, SlidingWindowState, Timestamp, TokenBucketState,
 };
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+pub(crate) const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// Nanoseconds that no instant has: there was no value.
 const ABSENT: u64 = u64::MAX;
 /// Likewise: the value was no state.

@@ -10,27 +10,27 @@
 -- read, from which the caller reckons what remains.
 
 local program = ARGV[2]
-local kinds, enforced, takes, never, laddered = {}, {}, {}, {}, {}
+local terms = {}
 for t = 1, #ARGV - 2 do
     local term = ARGV[t + 2]
     local kind, flags = byte(term, 1, 2)
-    kinds[t] = kind
-    enforced[t], takes[t], never[t] = flags % 2 == 1, flags % 4 >= 2, flags >= 4
-    read[kind](t, term)
-    if #term > 18 then
-        laddered[t] = read_ladder(term)
-    end
+    local rule = rules[kind]
+    local asked = {
+        rule = rule,
+        is_enforced = flags % 2 == 1,
+        takes = flags % 4 >= 2,
+        is_too_much = flags >= 4,
+        ladder = #term > 18 and read_ladder(term),
+    }
+    rule.read(asked, term)
+    terms[t] = asked
 end
 
 -- Whatever is written gets a time to live. A key that was deprived of its own gets it back also
 -- when it is found on denial; what admits is written anyway.
-local lasting = {}
-local function heal_lasting(k, kind)
-    if values[k] ~= ABSENT and not lasting[k] then
-        lasting[k] = true
-        if call('PTTL', KEYS[k]) == -1 then
-            touch(k, kind)
-        end
+local function heal_lasting(k, rule)
+    if values[k] ~= ABSENT and not rule_of[k] and call('PTTL', KEYS[k]) == -1 then
+        touch(k, rule)
     end
 end
 
@@ -38,50 +38,51 @@ local verdicts, decided = {}, 0
 local position, size = 1, #program
 while position <= size do
     local first, before, allowed = position, decided, true
-    local k, t, l, may_take, last
+    local k, asked, may_take, last
     repeat
         local k1, k2, t1, t2, l1, l2 = byte(program, position, position + 5)
         position = position + 4
         may_take, last = k1 < 128, t1 >= 128
-        k, t = k1 % 128 * 256 + k2, t1 % 128 * 256 + t2
+        k, asked = k1 % 128 * 256 + k2, terms[t1 % 128 * 256 + t2]
         local verdict = '1'
         -- Asked in any case, because asking brings the state up to date.
-        if not fits[kinds[t]](k, t) or never[t] then
+        if not asked.rule.fits(k, asked) or asked.is_too_much then
             verdict = '0'
-            heal_lasting(k, kinds[t])
+            heal_lasting(k, asked.rule)
         end
-        if laddered[t] then
+        if asked.ladder then
             position = position + 2
-            if banned(l1 * 256 + l2, laddered[t]) then
+            if banned(l1 * 256 + l2, asked.ladder) then
                 verdict = '2'
             end
         end
-        if verdict ~= '1' and enforced[t] then
+        if verdict ~= '1' and asked.is_enforced then
             allowed = false
         end
         decided = decided + 1
         verdicts[decided] = verdict
     until last
 
-    if decided == before + 1 and not laddered[t] then
+    if decided == before + 1 and not asked.ladder then
         -- Most requests have one charge, which has just been asked.
-        if allowed and may_take and takes[t] and verdicts[decided] == '1' then
-            take[kinds[t]](k, t, d[t])
+        if allowed and may_take and asked.takes and verdicts[decided] == '1' then
+            asked.rule.take(k, asked.units)
         end
     else
         for charge = before + 1, decided do
             local k1, k2, t1, t2, l1, l2 = byte(program, first, first + 5)
             first = first + 4
-            k, t = k1 % 128 * 256 + k2, t1 % 128 * 256 + t2
-            if laddered[t] then
+            k, asked = k1 % 128 * 256 + k2, terms[t1 % 128 * 256 + t2]
+            local ladder, l = asked.ladder, nil
+            if ladder then
                 first, l = first + 2, l1 * 256 + l2
             end
             if allowed and may_take then
-                if takes[t] and verdicts[charge] == '1' then
-                    fits[kinds[t]](k, t)
-                    take[kinds[t]](k, t, d[t])
+                if asked.takes and verdicts[charge] == '1' then
+                    asked.rule.fits(k, asked)
+                    asked.rule.take(k, asked.units)
                 end
-            elseif laddered[t] and verdicts[charge] == '0' and strike(l, laddered[t]) then
+            elseif ladder and verdicts[charge] == '0' and strike(l, ladder) then
                 verdicts[charge] = '2'
             end
         end
@@ -90,10 +91,12 @@ end
 
 for i = 1, changes do
     local k = changed[i]
-    save[kind_of[k]](k)
+    rule_of[k].save(k)
 end
 
 if summarize then
     summarize()
 end
-return instant(now_s, now_n) .. concat(verdicts) .. concat(values)
+local low = now_s % 4
+local now = pack('>I4I4', (now_s - low) / 4, low * GIBI + now_n)
+return now .. concat(verdicts) .. concat(values)

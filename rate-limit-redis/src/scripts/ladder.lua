@@ -3,12 +3,12 @@
 -- Asked: strikes to a ban, the window of strikes, the longest ban, the time in which a level is
 -- forgiven, then the length of the ban at each level up to the longest.
 
-local LADDER = 6
+local rung = {}
 local strikes, level, since_s, since_n, until_s, until_n = {}, {}, {}, {}, {}, {}
 -- By key: the ladder under which it was asked last.
 local ladder_of = {}
 
-read_ladder = function(term)
+function read_ladder(term)
     local ladder = {}
     ladder.strikes, ladder.within_s, ladder.within_n, ladder.max_s, ladder.max_n, ladder.decay_s,
         ladder.decay_n = parse('>I4I4I4I4I4I4I4', term, 19)
@@ -52,19 +52,19 @@ local function load_ladder(k)
 end
 
 -- Whether the owner is banned now.
-banned = function(k, ladder)
+function banned(k, ladder)
     if not strikes[k] then
         load_ladder(k)
     end
     ladder_of[k] = ladder
     if is_later(since_s[k], since_n[k], now_s, now_n) then
         since_s[k], since_n[k] = now_s, now_n
-        touch(k, LADDER)
+        touch(k, rung)
     end
     local s, n = plus(now_s, now_n, ladder.max_s, ladder.max_n)
     if is_later(until_s[k], until_n[k], s, n) then
         until_s[k], until_n[k] = s, n
-        touch(k, LADDER)
+        touch(k, rung)
     end
     return is_later(until_s[k], until_n[k], now_s, now_n)
 end
@@ -91,8 +91,8 @@ local function level_left(k, ladder)
 end
 
 -- Writes a strike; whether it leads to a ban.
-strike = function(k, ladder)
-    touch(k, LADDER)
+function strike(k, ladder)
+    touch(k, rung)
     local s, n = plus(since_s[k], since_n[k], ladder.within_s, ladder.within_n)
     if strikes[k] == 0 or not is_later(s, n, now_s, now_n) then
         strikes[k], since_s[k], since_n[k] = 0, now_s, now_n
@@ -108,7 +108,7 @@ strike = function(k, ladder)
     return true
 end
 
-save[LADDER] = function(k)
+function rung.save(k)
     local ladder = ladder_of[k]
     local value = pack('>I4I4', strikes[k], level[k]) .. instant(since_s[k], since_n[k])
         .. instant(until_s[k], until_n[k])

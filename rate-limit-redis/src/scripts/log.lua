@@ -3,7 +3,9 @@
 -- what is taken is added at the end, and what lies between is copied and not looked at.
 -- Asked: the length of the window, the limit, the units.
 
-local LOG, ENTRY = 5, 10
+local ENTRY = 10
+local log = {}
+rules[5] = log
 -- By key: the entries except one of this very instant, and the units of that one. Then what was
 -- read: the entries, their sum, and how many of the first ones tell the longest wait.
 local entries, units_now, read_entries, read_used, needed = {}, {}, {}, {}, {}
@@ -18,7 +20,7 @@ local function log_in_full_debt(k, limit)
     entries[k], units_now[k], count[k] = '', limit, limit
     read_entries[k] = instant(now_s, now_n) .. pack('>I2', limit)
     read_used[k], needed[k] = limit, 1
-    touch(k, LOG)
+    touch(k, log)
 end
 
 -- How many entries are one window old, and their units; nothing if an entry is none.
@@ -55,32 +57,32 @@ local function bring_back(k, bytes, total)
     if moved == '' then
         return bytes
     end
-    touch(k, LOG)
+    touch(k, log)
     return sub(bytes, 1, (number + 1) * ENTRY) .. moved
 end
 
-local function load_log(k, t)
+local function load_log(k, asked)
     local value = values[k]
-    length_s[k], length_n[k], needed[k] = a[t], b[t], 0
+    length_s[k], length_n[k], needed[k] = asked.length_s, asked.length_n, 0
     if not value then
         entries[k], units_now[k], count[k], read_entries[k], read_used[k] = '', 0, 0, '', 0
         return
     end
     local total = (#value - 2) / ENTRY
     if total < 0 or total % 1 ~= 0 then
-        return log_in_full_debt(k, c[t])
+        return log_in_full_debt(k, asked.limit)
     end
     local bytes = sub(value, 3)
     local gone, sum = expired(k, bytes, total)
     if not gone then
-        return log_in_full_debt(k, c[t])
+        return log_in_full_debt(k, asked.limit)
     end
     local used = parse('>I2', value) - sum
     total = total - gone
     if total == 0 then
         used = 0
     elseif used < total then
-        return log_in_full_debt(k, c[t])
+        return log_in_full_debt(k, asked.limit)
     end
     if gone > 0 then
         bytes = sub(bytes, gone * ENTRY + 1)
@@ -91,7 +93,7 @@ local function load_log(k, t)
         local s, n = entry_at(bytes, 0)
         if s > now_s or s == now_s and n > now_n then
             -- Entries out of order: nobody can tell when they end.
-            return log_in_full_debt(k, c[t])
+            return log_in_full_debt(k, asked.limit)
         end
         local units
         s, n, units = entry_at(bytes, total - 1)
@@ -112,36 +114,36 @@ local function until_gone(bytes, excess)
     return number, sum
 end
 
-read[LOG] = read_window
+log.read = read_window
 
-fits[LOG] = function(k, t)
+function log.fits(k, asked)
     if not entries[k] then
-        load_log(k, t)
+        load_log(k, asked)
     end
-    local excess = count[k] + d[t] - c[t]
-    if d[t] == 0 or excess <= 0 then
+    local excess = count[k] + asked.units - asked.limit
+    if asked.units == 0 or excess <= 0 then
         return true
     end
     local number, sum = until_gone(read_entries[k], excess)
     if sum > read_used[k] then
         -- The entries say more than their sum.
-        log_in_full_debt(k, c[t])
+        log_in_full_debt(k, asked.limit)
     elseif number > needed[k] then
         needed[k] = number
     end
     return false
 end
 
-room[LOG] = function(k, t)
-    return c[t] - count[k]
+function log.room(k, asked)
+    return asked.limit - count[k]
 end
 
-take[LOG] = function(k, _, units)
+function log.take(k, units)
     units_now[k], count[k] = units_now[k] + units, count[k] + units
-    touch(k, LOG)
+    touch(k, log)
 end
 
-save[LOG] = function(k)
+function log.save(k)
     local bytes = entries[k]
     if units_now[k] > 0 then
         bytes = bytes .. instant(now_s, now_n) .. pack('>I2', units_now[k])
@@ -156,7 +158,7 @@ end
 
 -- A log may be long. The answer holds the oldest entries, as many as tell the longest wait, and all
 -- others as one.
-summarize = function()
+function summarize()
     for k, bytes in pairs(read_entries) do
         local number = needed[k]
         local _, sum = until_gone(sub(bytes, 1, number * ENTRY), read_used[k])

@@ -27,50 +27,48 @@ local function beyond(s, n, than_s, than_n)
     return s, n
 end
 
-local refund = {}
-
-refund[BUCKET] = function(k, t, mark_s, mark_n, charged_s, charged_n)
+function bucket.refund(k, asked, mark_s, mark_n, charged_s, charged_n)
     local s, n = beyond(charged_s, charged_n, beyond(now_s, now_n, mark_s, mark_n))
-    s, n = shorter(s, n, c[t], d[t])
+    s, n = shorter(s, n, asked.cost_s, asked.cost_n)
     s, n = shorter(s, n, beyond(at_s[k], at_n[k], now_s, now_n))
     if s > 0 or n > 0 then
         at_s[k], at_n[k] = beyond(at_s[k], at_n[k], s, n)
-        touch(k, BUCKET)
+        touch(k, bucket)
     end
 end
 
-local function give_back(k, kind, counts, units, charged)
-    local returned = math.min(units, charged, counts[k])
+local function give_back(k, rule, counts, asked, charged)
+    local returned = math.min(asked.units, charged, counts[k])
     if returned > 0 then
         counts[k] = counts[k] - returned
-        touch(k, kind)
+        touch(k, rule)
     end
 end
 
-local function refund_window(kind)
-    refund[kind] = function(k, t, mark_s, mark_n, charged)
+local function refund_window(rule)
+    function rule.refund(k, asked, mark_s, mark_n, charged)
         if at_s[k] == mark_s and at_n[k] == mark_n then
-            return give_back(k, kind, count, d[t], charged)
+            return give_back(k, rule, count, asked, charged)
         end
         local s, n = mark_s + length_s[k], mark_n + length_n[k]
         if n >= BILLION then
             s, n = s + 1, n - BILLION
         end
-        if kind == SLIDING and at_s[k] == s and at_n[k] == n then
-            give_back(k, kind, older, d[t], charged)
+        if rule == sliding and at_s[k] == s and at_n[k] == n then
+            give_back(k, rule, older, asked, charged)
         end
     end
 end
 
-refund_window(FIRST_REQUEST)
-refund_window(ALIGNED)
-refund_window(SLIDING)
+refund_window(from_first_request)
+refund_window(aligned)
+refund_window(sliding)
 
 -- The units of an entry that are given back.
-refund[LOG] = function(k, t, mark_s, mark_n, charged)
-    local asked = math.min(d[t], charged)
+function log.refund(k, asked, mark_s, mark_n, charged)
+    local most = math.min(asked.units, charged)
     if units_now[k] > 0 and mark_s == now_s and mark_n == now_n then
-        local returned = math.min(asked, units_now[k])
+        local returned = math.min(most, units_now[k])
         units_now[k] = units_now[k] - returned
         return returned
     end
@@ -93,7 +91,7 @@ refund[LOG] = function(k, t, mark_s, mark_n, charged)
     if s ~= mark_s or n ~= mark_n then
         return 0
     end
-    local returned, kept = math.min(asked, units), ''
+    local returned, kept = math.min(most, units), ''
     if returned < units then
         kept = sub(bytes, low * ENTRY - ENTRY + 1, low * ENTRY - 2) .. pack('>I2', units - returned)
     end
@@ -105,36 +103,36 @@ local results = {}
 for t = 1, #ARGV - 1 do
     local term = ARGV[t + 1]
     local kind, flags = byte(term, 1, 2)
-    read[kind](t, term)
-    local k = parse('>I2', term, 19)
-    if kind ~= LOG then
-        fits[kind](k, t)
+    local rule, k, asked = rules[kind], parse('>I2', term, 19), {}
+    rule.read(asked, term)
+    if rule ~= log then
+        rule.fits(k, asked)
     elseif not entries[k] then
-        load_log(k, t)
+        load_log(k, asked)
     end
     if flags == 0 then
         local mark_s, mark_n = instant_at(term, 21)
-        local returned = refund[kind](k, t, mark_s, mark_n, parse('>I4I4', term, 29))
-        if kind == LOG then
+        local returned = rule.refund(k, asked, mark_s, mark_n, parse('>I4I4', term, 29))
+        if rule == log then
             if returned > 0 then
                 count[k] = count[k] - returned
-                touch(k, LOG)
+                touch(k, log)
             end
             results[#results + 1] = pack('>I2', returned)
         end
-    elseif kind == BUCKET then
-        if flags < 2 and fits[BUCKET](k, t) then
-            take[BUCKET](k)
+    elseif rule == bucket then
+        if flags < 2 and bucket.fits(k, asked) then
+            bucket.take(k)
         else
-            at_s[k], at_n[k] = a[t], b[t]
-            touch(k, BUCKET)
+            at_s[k], at_n[k] = asked.latest_s, asked.latest_n
+            touch(k, bucket)
         end
     else
-        local taken = math.max(0, math.min(d[t], room[kind](k, t)))
+        local taken = math.max(0, math.min(asked.units, rule.room(k, asked)))
         if taken > 0 then
-            take[kind](k, t, taken)
+            rule.take(k, taken)
         end
-        if kind == LOG then
+        if rule == log then
             results[#results + 1] = pack('>I2', taken)
         end
     end
@@ -145,7 +143,7 @@ for k in pairs(read_entries) do
 end
 for i = 1, changes do
     local k = changed[i]
-    save[kind_of[k]](k)
+    rule_of[k].save(k)
 end
 
 return instant(now_s, now_n) .. concat(results) .. concat(values)

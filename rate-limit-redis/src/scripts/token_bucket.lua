@@ -2,23 +2,32 @@
 -- Asked: the time to full, the time that the units cost.
 -- Nearly every decision comes this way, so short functions are written out here and not called.
 
-local BUCKET = 1
+-- Where taking would move the instant.
+local to_s, to_n
 
-read[BUCKET] = function(t, term)
+function touch(k, rule)
+    if not rule_of[k] then
+        rule_of[k] = rule
+        changes = changes + 1
+        changed[changes] = k
+    end
+end
+
+local bucket = {}
+rules[1] = bucket
+
+function bucket.read(asked, term)
     local full_s, full_n, cost_s, cost_n = parse('>I4I4I4I4', term, 3)
     local s, n = now_s + full_s, now_n + full_n
     if n >= BILLION then
         s, n = s + 1, n - BILLION
     end
     -- The latest instant at which a bucket can be full again.
-    a[t], b[t], c[t], d[t] = s, n, cost_s, cost_n
+    asked.latest_s, asked.latest_n, asked.cost_s, asked.cost_n = s, n, cost_s, cost_n
 end
 
--- Where taking would move the instant.
-local to_s, to_n
-
-fits[BUCKET] = function(k, t)
-    local s, n, latest_s, latest_n = at_s[k], at_n[k], a[t], b[t]
+function bucket.fits(k, asked)
+    local s, n, latest_s, latest_n = at_s[k], at_n[k], asked.latest_s, asked.latest_n
     if not s then
         local value = values[k]
         if not value then
@@ -39,12 +48,12 @@ fits[BUCKET] = function(k, t)
         -- Impossible: full debt from now on, written down also if the request is denied.
         s, n = latest_s, latest_n
         at_s[k], at_n[k] = s, n
-        touch(k, BUCKET)
+        touch(k, bucket)
     end
     if s < now_s or s == now_s and n < now_n then
         s, n = now_s, now_n
     end
-    s, n = s + c[t], n + d[t]
+    s, n = s + asked.cost_s, n + asked.cost_n
     if n >= BILLION then
         s, n = s + 1, n - BILLION
     end
@@ -52,16 +61,13 @@ fits[BUCKET] = function(k, t)
     return s < latest_s or s == latest_s and n <= latest_n
 end
 
-take[BUCKET] = function(k)
+-- Follows `fits` for the same key.
+function bucket.take(k)
     at_s[k], at_n[k] = to_s, to_n
-    if not kind_of[k] then
-        kind_of[k] = BUCKET
-        changes = changes + 1
-        changed[changes] = k
-    end
+    touch(k, bucket)
 end
 
-save[BUCKET] = function(k)
+function bucket.save(k)
     local s, n = at_s[k], at_n[k]
     local ms = (s - now_s) * 1000 + (n - now_n) / 1000000 + spare
     if ms < 1 then

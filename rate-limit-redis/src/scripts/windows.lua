@@ -2,11 +2,10 @@
 -- window also keeps the units taken in the window before.
 -- Asked: the length, the limit, the units.
 
-local FIRST_REQUEST, ALIGNED, SLIDING = 2, 3, 4
-local length_s, length_n, room = {}, {}, {}
+local count, older, length_s, length_n = {}, {}, {}, {}
 
-local function read_window(t, term)
-    a[t], b[t], c[t], d[t] = parse('>I4I4I4I4', term, 3)
+local function read_window(asked, term)
+    asked.length_s, asked.length_n, asked.limit, asked.units = parse('>I4I4I4I4', term, 3)
 end
 
 -- The time since the window of `k` began, if it began in the past.
@@ -23,10 +22,12 @@ local function left_ms(k, windows, base_s, base_n)
     return (s - base_s) * 1000 + (n - base_n) / 1000000 + spare
 end
 
-local function fixed(kind, base_s, base_n)
+local function fixed(is_aligned, base_s, base_n)
+    local window = {}
+
     local function begin(k)
         local s, n = base_s, base_n
-        if kind == ALIGNED then
+        if is_aligned then
             -- Lengths divide a day, and the nanoseconds of a day are exact.
             local ws, wn = length_s[k], length_n[k]
             local day_s = base_s % 86400
@@ -40,10 +41,10 @@ local function fixed(kind, base_s, base_n)
         at_s[k], at_n[k], count[k] = s, n, 0
     end
 
-    local function bring_up_to_date(k, t)
+    local function bring_up_to_date(k, asked)
         if not at_s[k] then
             local value = values[k]
-            length_s[k], length_n[k] = a[t], b[t]
+            length_s[k], length_n[k] = asked.length_s, asked.length_n
             if not value then
                 values[k] = ABSENT .. '\0\0\0\0'
                 return begin(k)
@@ -54,47 +55,50 @@ local function fixed(kind, base_s, base_n)
             end
             if not at_n[k] then
                 values[k] = CORRUPT .. '\0\0\0\0'
-                at_s[k], at_n[k], count[k] = base_s, base_n, c[t]
-                return touch(k, kind)
+                at_s[k], at_n[k], count[k] = base_s, base_n, asked.limit
+                return touch(k, window)
             end
         end
         local s, n = elapsed(k, base_s, base_n)
         if s < 0 then
             -- The clock was set back: the window starts over and keeps what was used.
             at_s[k], at_n[k] = base_s, base_n
-            touch(k, kind)
+            touch(k, window)
         elseif s > length_s[k] or s == length_s[k] and n >= length_n[k] then
             begin(k)
         end
     end
 
-    read[kind] = read_window
+    window.read = read_window
 
-    fits[kind] = function(k, t)
-        bring_up_to_date(k, t)
-        return d[t] == 0 or d[t] <= c[t] - count[k]
+    function window.room(k, asked)
+        return asked.limit - count[k]
     end
 
-    room[kind] = function(k, t)
-        return c[t] - count[k]
+    function window.fits(k, asked)
+        bring_up_to_date(k, asked)
+        return asked.units == 0 or asked.units <= asked.limit - count[k]
     end
 
-    take[kind] = function(k, _, units)
-        if count[k] == 0 and kind == FIRST_REQUEST then
+    function window.take(k, units)
+        if count[k] == 0 and not is_aligned then
             at_s[k], at_n[k] = base_s, base_n
         end
         count[k] = count[k] + units
-        touch(k, kind)
+        touch(k, window)
     end
 
-    save[kind] = function(k)
+    function window.save(k)
         local value = instant(at_s[k], at_n[k]) .. pack('>I4', count[k])
         put(k, value, left_ms(k, 1, base_s, base_n))
     end
+
+    return window
 end
 
-fixed(FIRST_REQUEST, now_s, now_n)
-fixed(ALIGNED, utc_s, utc_n)
+local from_first_request = fixed(false, now_s, now_n)
+local aligned = fixed(true, utc_s, utc_n)
+rules[2], rules[3] = from_first_request, aligned
 
 -- `times` times a duration, as three digits to the base of one billion: products have up to 94
 -- bits. `times` is below 2^32.
@@ -153,12 +157,14 @@ local function usage(k)
     return count[k] + guess
 end
 
-read[SLIDING] = read_window
+local sliding = {}
+rules[4] = sliding
+sliding.read = read_window
 
-fits[SLIDING] = function(k, t)
+function sliding.fits(k, asked)
     if not at_s[k] then
         local value = values[k]
-        length_s[k], length_n[k] = a[t], b[t]
+        length_s[k], length_n[k] = asked.length_s, asked.length_n
         if not value then
             values[k] = ABSENT .. '\0\0\0\0\0\0\0\0'
             at_s[k], at_n[k], count[k], older[k] = now_s, now_n, 0, 0
@@ -173,15 +179,15 @@ fits[SLIDING] = function(k, t)
             end
             if not at_n[k] then
                 values[k] = CORRUPT .. '\0\0\0\0\0\0\0\0'
-                at_s[k], at_n[k], count[k], older[k] = now_s, now_n, c[t], 0
-                touch(k, SLIDING)
+                at_s[k], at_n[k], count[k], older[k] = now_s, now_n, asked.limit, 0
+                touch(k, sliding)
             end
         end
         local s, n = elapsed(k, now_s, now_n)
         local ws, wn = length_s[k], length_n[k]
         if s < 0 then
             at_s[k], at_n[k] = now_s, now_n
-            touch(k, SLIDING)
+            touch(k, sliding)
         elseif s > ws or s == ws and n >= wn then
             s, n = s - ws, n - wn
             if n < 0 then
@@ -199,22 +205,22 @@ fits[SLIDING] = function(k, t)
             end
         end
     end
-    return d[t] == 0 or d[t] <= c[t] - usage(k)
+    return asked.units == 0 or asked.units <= asked.limit - usage(k)
 end
 
-room[SLIDING] = function(k, t)
-    return c[t] - usage(k)
+function sliding.room(k, asked)
+    return asked.limit - usage(k)
 end
 
-take[SLIDING] = function(k, _, units)
+function sliding.take(k, units)
     if count[k] == 0 and older[k] == 0 then
         at_s[k], at_n[k] = now_s, now_n
     end
     count[k] = count[k] + units
-    touch(k, SLIDING)
+    touch(k, sliding)
 end
 
-save[SLIDING] = function(k)
+function sliding.save(k)
     local present, before, windows = count[k], older[k], 2
     if present == 0 then
         windows = before == 0 and 0 or 1
