@@ -61,6 +61,8 @@ struct Shared {
     #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "nobody watches it"))]
     path: Option<PathBuf>,
     /// Held from reading to applying, so that what was read later is applied later.
+    turn: Mutex<()>,
+    /// Held for a moment only, so that nobody who asks for it waits for a reload.
     status: Mutex<ReloadStatus>,
 }
 
@@ -112,7 +114,9 @@ impl Reloader {
     }
 
     fn new(layer: ConfiguredLayer, load: Box<Load>, path: Option<PathBuf>) -> Self {
-        Self { shared: Arc::new(Shared { layer, load, path, status: Mutex::default() }) }
+        report::begun(layer.version());
+        let (turn, status) = (Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { layer, load, path, turn, status }) }
     }
 
     /// Reads the configuration and applies it.
@@ -121,17 +125,18 @@ impl Reloader {
     ///
     /// Everything that is wrong with it. The version before stays in force.
     pub fn reload(&self) -> Result<Applied, ReloadError> {
-        let mut status = self.lock();
+        let _turn = locked(&self.shared.turn);
         let outcome = self.read_and_apply();
         match &outcome {
             Ok(applied) => {
-                status.applied += 1;
-                report::applied(applied);
+                report::applied(applied, self.shared.layer.configuration().warnings());
             }
-            Err(why) => {
-                status.refused += 1;
-                report::refused(self.shared.layer.version(), why);
-            }
+            Err(why) => report::refused(self.shared.layer.version(), why),
+        }
+        let mut status = locked(&self.shared.status);
+        match &outcome {
+            Ok(_) => status.applied += 1,
+            Err(_) => status.refused += 1,
         }
         status.last = Some(outcome.clone());
         outcome
@@ -139,7 +144,7 @@ impl Reloader {
 
     /// What came of reloads so far.
     pub fn status(&self) -> ReloadStatus {
-        self.lock().clone()
+        locked(&self.shared.status).clone()
     }
 
     /// The layer whose configuration is exchanged.
@@ -151,11 +156,11 @@ impl Reloader {
         let configuration = (self.shared.load)()?;
         Ok(self.shared.layer.apply(configuration)?)
     }
+}
 
-    /// Nothing that is kept under the lock can be half done.
-    fn lock(&self) -> MutexGuard<'_, ReloadStatus> {
-        self.shared.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing that is kept under a lock here can be half done.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(feature = "watch")]

@@ -4,14 +4,31 @@
 use metrics::{Unit, counter, describe_counter, describe_gauge, gauge};
 
 use crate::layer::Applied;
+use crate::problem::Problem;
 
 #[cfg(feature = "metrics")]
 const RELOADS: &str = "rate_limit_config_reloads_total";
 #[cfg(feature = "metrics")]
 const VERSION: &str = "rate_limit_config_version";
 
-/// Tells that a version is in force.
-pub(super) fn applied(applied: &Applied) {
+/// Begins to tell: every series is there before anything is counted in it, so that the first refusal
+/// is seen as an increase.
+pub(super) fn begun(version: u64) {
+    #[cfg(feature = "metrics")]
+    {
+        describe_counter!(RELOADS, Unit::Count, "What came of reloads of the rules");
+        describe_gauge!(VERSION, Unit::Count, "Which version of the rules is in force");
+        for outcome in ["applied", "refused"] {
+            counter!(RELOADS, "outcome" => outcome).increment(0);
+        }
+        show(version);
+    }
+    #[cfg(not(feature = "metrics"))]
+    let _ = version;
+}
+
+/// Tells that a version is in force, and what is probably not meant in it.
+pub(super) fn applied(applied: &Applied, warnings: &[Problem]) {
     let version = applied.version;
     #[cfg(feature = "metrics")]
     count_reload("applied", version);
@@ -25,6 +42,9 @@ pub(super) fn applied(applied: &Applied) {
     }
     if let Some(stale) = &applied.stale_keys {
         say(Level::Warn, &format!("rate limit rules: {stale}; the keys read before serve for now"));
+    }
+    for warning in warnings {
+        say(Level::Warn, &format!("rate limit rules: {warning}"));
     }
 }
 
@@ -43,11 +63,14 @@ pub(super) fn unwatched(why: &dyn std::fmt::Display) {
 }
 
 #[cfg(feature = "metrics")]
-#[allow(clippy::cast_precision_loss, reason = "no program reloads 2^53 times")]
 fn count_reload(outcome: &'static str, version: u64) {
-    describe_counter!(RELOADS, Unit::Count, "What became of reloads of the rules");
-    describe_gauge!(VERSION, Unit::Count, "Which version of the rules is in force");
     counter!(RELOADS, "outcome" => outcome).increment(1);
+    show(version);
+}
+
+#[cfg(feature = "metrics")]
+#[allow(clippy::cast_precision_loss, reason = "no program reloads 2^53 times")]
+fn show(version: u64) {
     gauge!(VERSION).set(version as f64);
 }
 

@@ -11,8 +11,12 @@ mod access;
 mod bans;
 /// What requests cost, and which of them count.
 mod costs;
+/// Who is believed about whom, and what becomes of whom nobody knows.
+mod identities;
 /// Exchanging the configuration.
 mod reloads;
+/// What clients are told.
+mod responses;
 /// Several limits, several keys, several groups.
 mod rules;
 /// Rules that only watch, for everybody or for some.
@@ -22,4 +26,5 @@ mod support;
 /// Limits by tier, and tokens that do not count.
 mod tiers;
 /// Files that change.
+#[cfg(unix)]
 mod watching;

@@ -13,7 +13,7 @@ use rate_limit_memory::{MemoryRepository, SystemClock};
 use tower::{Layer, Service, ServiceExt};
 
 use crate::support::{
-    Counted, Limited, Scratch, Told, bearing, claiming, echo, now, read, request,
+    Counted, Limited, Scratch, Told, bearing, claiming, echo, listening, now, read, request,
 };
 
 fn per_minute(limit: u64, algorithm: &str) -> String {
@@ -163,6 +163,39 @@ fn f01_a_thousand_reloads_of_an_unchanged_file_give_nothing_away() {
         "{admitted} of at most {bound} admitted in {:.2} s of 1000 reloads",
         nanos as f64 / 1e9
     );
+}
+
+/// What F01 would see if a reload forgot: time stands still, and every name is a new bucket.
+#[test]
+fn a_reload_that_starts_buckets_anew_would_be_noticed() {
+    let text = |name: &str| format!("[[rule]]\nname = \"{name}\"\nlimit = \"50/s\"\n");
+    let mut limited = Limited::by(&text("api"));
+    let mut admitted = [0, 0];
+    for n in 0..20 {
+        limited.apply(&text("api"));
+        admitted[0] += limited.passing(60, request);
+        limited.apply(&text(&format!("api-{n}")));
+        admitted[1] += limited.passing(60, request);
+    }
+    assert_eq!(admitted, [50, 20 * 50]);
+}
+
+/// O02, F07: neither what a file says wrongly nor what its keys are is repeated.
+#[test]
+fn a_refusal_is_logged_once_and_no_secret_is_in_it() {
+    let lines = listening(|| {
+        let limited = Limited::by(&per_minute(100, "token_bucket"));
+        let reloader = Reloader::of_source(limited.layer.clone(), || {
+            let text = "[store]\nurl = \"redis://:hunter2@127.0.0.1\"\n\
+                        [[rule]]\nname = \"api\"\nlimit = \"0/min\"\n";
+            Configuration::from_toml("limits.toml", text, &Environment::empty())
+        });
+        reloader.reload().unwrap_err();
+    });
+    let refused: Vec<_> = lines.lines().filter(|line| line.contains("refused")).collect();
+    assert_eq!(refused.len(), 1, "{lines}");
+    assert!(refused[0].contains("ERROR") && lines.contains("limits.toml:5:9"), "{lines}");
+    assert!(!lines.contains("hunter2"), "{lines}");
 }
 
 /// F02.

@@ -1,7 +1,6 @@
 //! Rules that only watch, for everybody or for some.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use rate_limit_tower::Decision;
 use tower::{Service, ServiceExt};
@@ -27,7 +26,7 @@ fn a_rule_in_shadow_mode_denies_nobody_and_is_heard_by_operators_only() {
             let response = now(now(limited.service.ready()).unwrap().call(request())).unwrap();
             let told = Told::of(&response);
             assert_eq!((told.status, told.limit, told.retry_after), (200, None, None));
-            let decision = response.extensions().get::<Arc<Decision>>().unwrap();
+            let decision = response.extensions().get::<Decision>().unwrap();
             let would_deny: Vec<_> =
                 decision.would_deny().map(|one| one.policy().name().as_str()).collect();
             let expected: &[&str] = if n < 3 { &[] } else { &["candidate"] };
