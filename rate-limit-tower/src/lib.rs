@@ -28,6 +28,8 @@ mod memory;
 mod peer;
 mod policies;
 mod quota;
+#[cfg(feature = "redis")]
+mod redis;
 mod rejection;
 mod request_view;
 mod response_view;
@@ -79,3 +81,5 @@ pub use rate_limit_core::{
 
 #[cfg(feature = "memory")]
 pub use rate_limit_memory::MemoryRepository;
+#[cfg(feature = "redis")]
+pub use rate_limit_redis::{RedisBuildError, RedisRepository};

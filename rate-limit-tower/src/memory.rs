@@ -1,4 +1,4 @@
-//! The constructor for the store in this process. The only file that names a store.
+//! The constructor for the store in this process. Beside `redis.rs`, the only file that names a store.
 
 use rate_limit_memory::MemoryRepository;
 
