@@ -95,6 +95,11 @@ pub struct Reloading;
 #[doc = include_str!("../../docs/rules-file.md")]
 pub struct RulesFile;
 
+/// The code blocks of the guide on limits in Redis.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/redis.md")]
+pub struct LimitsInRedis;
+
 /// The code blocks of the guide on testing.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing-with-the-manual-clock.md")]
