@@ -28,6 +28,7 @@ mod plain_hyper;
 mod process;
 /// The program a newcomer runs first.
 mod quickstart;
+mod redis_shared;
 /// Clients of the other modules.
 mod support;
 /// Clients with different limits.

@@ -67,12 +67,13 @@ pub(crate) fn binary(name: &str) -> PathBuf {
 }
 
 /// The examples that are built on the library of this package.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "configured",
     "custom_repository",
     "hyper_service",
     "login_protection",
     "metrics",
+    "redis_shared",
     "tiers",
     "tonic_service",
     "two_dimensions",
