@@ -6,6 +6,8 @@
 mod accepted;
 /// What is refused, and how that is said.
 mod broken;
+/// What the documents show.
+mod documents;
 /// Variables in the place of values.
 mod environment;
 /// What rules mean, in plain words.
