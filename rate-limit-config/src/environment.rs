@@ -109,6 +109,10 @@ fn keys(name: &str) -> Option<Vec<&str>> {
 /// Puts `node` where `keys` lead.
 fn put(parent: &mut Node, keys: &[&str], node: Node) -> Result<(), Flaw> {
     let Some((key, deeper)) = keys.split_first() else {
+        let other = variable_in(parent).filter(|other| Some(*other) != variable_in(&node));
+        if let Some(other) = other {
+            return Err(set_twice(other));
+        }
         *parent = node;
         return Ok(());
     };
@@ -125,20 +129,26 @@ fn put(parent: &mut Node, keys: &[&str], node: Node) -> Result<(), Flaw> {
             let index = position(items, key)?;
             items.get_mut(index).map_or(Ok(()), |item| put(item, deeper, node))
         }
-        Value::Variable(_) => {
-            let flaw = match &parent.place {
-                Place::Variable(other) => {
-                    format!("the variable `{other}` sets all of this already")
-                }
-                _ => "another variable sets all of this already".to_owned(),
-            };
-            Err(Flaw::new(format!("{flaw}; expected one of the two")))
-        }
+        Value::Variable(_) => Err(set_twice(variable_in(parent).unwrap_or_default())),
         other => {
             // A value that stands in the way, such as the short form of a limit, gives way.
             *other = Value::Table(Table::new());
             put(parent, keys, node)
         }
+    }
+}
+
+fn set_twice(other: &str) -> Flaw {
+    Flaw::new(format!("the variable `{other}` sets this already; expected one of the two"))
+}
+
+/// A variable that a value, or a part of it, comes from.
+fn variable_in(node: &Node) -> Option<&str> {
+    match (&node.place, &node.value) {
+        (Place::Variable(name), _) => Some(name),
+        (_, Value::Table(table)) => table.values().find_map(|(_, node)| variable_in(node)),
+        (_, Value::Array(items)) => items.iter().find_map(variable_in),
+        _ => None,
     }
 }
 
