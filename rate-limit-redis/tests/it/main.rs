@@ -1,5 +1,6 @@
 //! The tests of the Redis store against real servers, one module for each ring.
 //!
+//! - `adversity`: forgotten scripts, impatient callers, evictions (cases R03, R17, M09, X03)
 //! - `conformance`: the contract, from the suite that every store runs
 //! - `opening`: each form of a URL, and a server that is not there
 //! - `permissions`: the two sets of rules that the README advises
@@ -13,6 +14,7 @@
     reason = "these are tests"
 )]
 
+mod adversity;
 mod conformance;
 mod opening;
 mod permissions;

@@ -61,6 +61,11 @@ pub(crate) struct OnRuntime {
 }
 
 impl OnRuntime {
+    /// Does `work` inside of the runtime.
+    pub(crate) fn on_runtime<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(work)
+    }
+
     fn awaited<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, RepositoryError>> + Send + 'static,
