@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use crate::guard::Guard;
 use crate::guard::breaker::BreakerLimits;
 use crate::health::{HealthEvent, Reporter};
-use crate::key::{IdentityForm, KeyRing};
+use crate::key::{IdentityForm, KeyRing, Placement};
 #[cfg(feature = "tls")]
 use crate::link::{Encryption, TlsOptions};
 use crate::link::{Link, LinkOptions};
@@ -49,6 +49,7 @@ pub struct RedisRepositoryBuilder {
     key_prefix: String,
     key_secret: Option<Vec<u8>>,
     identity_form: IdentityForm,
+    placement: Placement,
     timeout: Duration,
     connect_timeout: Option<Duration>,
     max_in_flight: usize,
@@ -116,6 +117,7 @@ impl RedisRepositoryBuilder {
             key_prefix: KeyRing::DEFAULT_PREFIX.to_owned(),
             key_secret: None,
             identity_form: IdentityForm::default(),
+            placement: Placement::default(),
             timeout: Self::DEFAULT_TIMEOUT,
             connect_timeout: None,
             max_in_flight: Self::DEFAULT_MAX_IN_FLIGHT,
@@ -143,6 +145,14 @@ impl RedisRepositoryBuilder {
     /// Whether keys show digests or the identities themselves.
     pub fn identity_form(mut self, form: IdentityForm) -> Self {
         self.identity_form = form;
+        self
+    }
+
+    /// Whether the keys of a cluster are spread over its nodes, or all lie in one slot, where a
+    /// request over several identities is one atomic step. All processes that share a limit need
+    /// the same placement.
+    pub fn placement(mut self, placement: Placement) -> Self {
+        self.placement = placement;
         self
     }
 
@@ -217,6 +227,7 @@ impl RedisRepositoryBuilder {
             self.key_secret.is_none() && self.identity_form == IdentityForm::Digest;
         let url = RedisUrl::parse(&self.url)?;
         let keys = KeyRing::new(&self.key_prefix, self.key_secret.as_deref(), self.identity_form)?;
+        let keys = keys.placed(self.placement);
         self.check_ranges()?;
         let (runtime, reporter) = (runtime()?, Arc::new(Reporter::new()));
         let link = Link::open(self.link_options(url)?, &runtime, reporter);

@@ -46,6 +46,18 @@ pub enum IdentityForm {
     Readable,
 }
 
+/// What decides on which node of a cluster a key lies.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Placement {
+    /// Its owner: everything of one identity lies in one slot, and identities are spread over all
+    /// nodes. A request that charges several identities is taken slot by slot.
+    #[default]
+    ByOwner,
+    /// Nothing: all keys of the store lie in one slot, so every request is one atomic step, and one
+    /// node serves them all.
+    OneSlot,
+}
+
 /// Why keys cannot be made as asked.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
@@ -76,7 +88,11 @@ pub(crate) struct KeyRing {
     head: Box<[u8]>,
     hasher: SipHasher24,
     form: IdentityForm,
+    placement: Placement,
 }
+
+/// The hash tag of all keys if they lie in one slot.
+const ALL: &[u8] = b"all";
 
 /// Digests are made under this key if no secret is configured: good enough to tell owners apart,
 /// but whoever can guess an identity can check the guess.
@@ -113,13 +129,24 @@ impl KeyRing {
             Some(secret) => SipHasher24::new_with_key(&PUBLIC_KEY).hash(secret).as_bytes(),
         };
         let head = format!("{prefix}:v1:{{").into_bytes().into();
-        Ok(Self { head, hasher: SipHasher24::new_with_key(&key), form })
+        let placement = Placement::default();
+        Ok(Self { head, hasher: SipHasher24::new_with_key(&key), form, placement })
+    }
+
+    /// The same keys, placed as asked.
+    pub(crate) fn placed(self, placement: Placement) -> Self {
+        Self { placement, ..self }
     }
 
     /// The owner of buckets.
     pub(crate) fn owner(&self, identity: &ClientIdentity) -> Owner {
         let digest = self.hasher.hash(identity.as_bytes()).as_u128();
         let mut head = SmallVec::from_slice(&self.head);
+        let tag_start = head.len();
+        if self.placement == Placement::OneSlot {
+            head.extend_from_slice(ALL);
+            head.extend_from_slice(b"}:");
+        }
         let readable = match self.form {
             IdentityForm::Digest => None,
             IdentityForm::Readable => readable::percent_encoded(identity),
@@ -133,9 +160,15 @@ impl KeyRing {
                 head.extend_from_slice(&text);
             }
         }
-        let tag = self.head.len()..head.len();
-        head.extend_from_slice(b"}:");
-        Owner { digest, tag_end: tag.end, tag_start: tag.start, head }
+        let tag_end = match self.placement {
+            Placement::ByOwner => head.len(),
+            Placement::OneSlot => tag_start + ALL.len(),
+        };
+        head.extend_from_slice(match self.placement {
+            Placement::ByOwner => b"}:",
+            Placement::OneSlot => b":",
+        });
+        Owner { digest, tag_end, tag_start, head }
     }
 
     /// What all keys of this store begin with, for a scan.
@@ -145,7 +178,9 @@ impl KeyRing {
 
     /// Whether `key` is that of a bucket, and not of a place on a ladder.
     pub(crate) fn is_bucket(key: &[u8]) -> bool {
-        !key.windows(5).any(|part| part == b"}:pl/")
+        // Nobody else writes a `/` after `pl`: not the formats, not the names of policies, and in
+        // readable owners it is encoded.
+        !key.windows(4).any(|part| part == b":pl/")
     }
 
     /// The hash tag of a key of this store.

@@ -28,7 +28,7 @@ pub use denial_cache::DenialCache;
 pub use health::{
     AwayReason, BreakerState, Health, HealthChange, HealthChanges, HealthEvent, ServerHealth,
 };
-pub use key::{IdentityForm, KeyError};
+pub use key::{IdentityForm, KeyError, Placement};
 #[cfg(feature = "tls")]
 pub use link::TlsOptions;
 pub use repository::RedisRepository;

@@ -3,7 +3,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 use rate_limit_core::{ApiKeyDigest, ClientIdentity, IpPrefixes, RateLimitPolicy};
 
-use super::{IdentityForm, KeyError, KeyRing};
+use super::{IdentityForm, KeyError, KeyRing, Placement};
 
 const SECRET: &[u8] = b"sixteen bytes or more";
 
@@ -50,6 +50,22 @@ fn ladders_and_buckets_never_share_a_key() {
         owner.write_ladder(&policy, &mut ladder);
         assert!(keys.insert(bucket) && keys.insert(ladder), "{name}");
     }
+}
+
+#[test]
+fn in_one_slot_all_keys_have_one_tag_and_stay_apart() {
+    let ring = ring(IdentityForm::Readable).placed(Placement::OneSlot);
+    let policy = RateLimitPolicy::per_minute(5).named("api").build().unwrap();
+    let pl = ClientIdentity::user("pl").unwrap();
+    assert_eq!(bucket(&ring, &pl, &policy), "rl:v1:{all}:user:pl:tb/api");
+    let (one, other) = (ring.owner(&pl), ring.owner(&ClientIdentity::GLOBAL));
+    assert_eq!(one.slot(), other.slot());
+    let mut ladder = Vec::new();
+    one.write_ladder(&policy, &mut ladder);
+    assert!(
+        !KeyRing::is_bucket(&ladder) && KeyRing::is_bucket(bucket(&ring, &pl, &policy).as_bytes())
+    );
+    assert_eq!(ring.tag_of(&ladder), Some(&b"all"[..]));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use rate_limit_core::ManualClock;
 use rate_limit_core::conformance::{self, Profile, WithAdministration, random_steps};
+use rate_limit_redis::Placement;
 use redis_testbed::{ClusterBed, Program, RedisServer};
 
 use crate::support::Stores;
@@ -17,7 +18,7 @@ fn keeps_the_contract_on_one_server() {
 }
 
 /// Requests over several identities are taken slot by slot, and all scenarios of one identity are
-/// still one atomic step.
+/// still one atomic step. In one slot, all of them are.
 #[test]
 fn keeps_the_contract_on_a_cluster() {
     for program in Program::installed().unwrap() {
@@ -26,6 +27,10 @@ fn keeps_the_contract_on_a_cluster() {
         let stores = Stores::at(bed.url());
         let fresh = |clock: ManualClock| stores.fresh(&clock);
         conformance::check(Profile::Compensated, WithAdministration(fresh));
+
+        println!("one slot of a cluster: {program}");
+        let placed = |clock: ManualClock| stores.placed(&clock, Placement::OneSlot);
+        conformance::check(Profile::Atomic, WithAdministration(placed));
     }
 }
 

@@ -11,7 +11,7 @@ use rate_limit_core::{
     RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryError,
     RepositoryErrorKind, Reset, Settle, Standing,
 };
-use rate_limit_redis::{RedisRepository, RedisRepositoryBuilder};
+use rate_limit_redis::{Placement, RedisRepository, RedisRepositoryBuilder};
 use tokio::runtime::Runtime;
 
 /// Makes stores that can be asked from plain threads: each call runs in a runtime.
@@ -34,8 +34,13 @@ impl Stores {
 
     /// A store that shares nothing with the others, on the clock of a test.
     pub(crate) fn fresh(&self, clock: &ManualClock) -> OnRuntime {
+        self.placed(clock, Placement::ByOwner)
+    }
+
+    /// The same, with keys placed as asked.
+    pub(crate) fn placed(&self, clock: &ManualClock, placement: Placement) -> OnRuntime {
         let prefix = format!("fresh-{}", self.number.fetch_add(1, Ordering::Relaxed));
-        self.built(|builder| builder.key_prefix(prefix).clock(clock.clone()))
+        self.built(|builder| builder.key_prefix(prefix).placement(placement).clock(clock.clone()))
     }
 
     /// A store with options, once it is connected.
