@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-/// Why there is no connection to a server. The text names the cure and contains no secret.
+/// Why there is no connection to a server. The text goes on where "the server" stands before it,
+/// names the cure and contains no secret.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum AwayReason {
     /// The first attempt is still under way.
-    #[error("the first attempt to connect is under way")]
+    #[error("is being connected for the first time")]
     Connecting,
     /// The server cannot be reached.
     #[error("cannot be reached ({cause}); it is tried again until it answers")]
@@ -22,7 +23,7 @@ pub enum AwayReason {
     #[error("does not reply in time; it is tried again until it answers")]
     Silent,
     /// The connection broke.
-    #[error("the connection broke ({cause}); it is made anew")]
+    #[error("is disconnected ({cause}); the connection is made anew")]
     Lost {
         /// What the system said.
         cause: Arc<str>,
@@ -38,15 +39,15 @@ pub enum AwayReason {
     Replaced,
     /// No Sentinel knows the master.
     #[error(
-        "no Sentinel knows a master `{name}`; cure: use the name from `sentinel monitor` in the \
-         path of the URL"
+        "is unknown: no Sentinel knows a master `{name}`; cure: use the name from \
+         `sentinel monitor` in the path of the URL"
     )]
     UnknownMaster {
         /// The name that was asked for.
         name: Arc<str>,
     },
     /// No node owns the slot.
-    #[error("no node of the cluster owns the slot; cure: see CLUSTER INFO")]
+    #[error("is unknown: no node of the cluster owns the slot; cure: see CLUSTER INFO")]
     SlotWithoutOwner,
     /// The server is not part of a cluster.
     #[error("has cluster mode off; cure: use a redis:// URL instead of redis+cluster://")]
@@ -61,8 +62,8 @@ pub enum AwayReason {
     },
     /// The user lacks a permission.
     #[error(
-        "the user lacks a permission ({detail}); cure: ACL SETUSER with the rules for the request \
-         path in the documentation of rate-limit-redis"
+        "refuses the user, who lacks a permission ({detail}); cure: ACL SETUSER with the rules \
+         for the request path in the documentation of rate-limit-redis"
     )]
     NoPermission {
         /// What the server said.
@@ -70,8 +71,8 @@ pub enum AwayReason {
     },
     /// The certificate is not valid for this server, or the server does not encrypt.
     #[error(
-        "its certificate is refused ({detail}); nothing is sent in clear instead; cure: renew the \
-         certificate, or name its authority with `TlsOptions::ca_certificate_pem`"
+        "shows a certificate that is refused ({detail}); nothing is sent in clear instead; cure: \
+         renew the certificate, or name its authority with `TlsOptions::ca_certificate_pem`"
     )]
     Certificate {
         /// What is wrong with it.
