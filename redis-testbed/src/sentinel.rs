@@ -7,6 +7,7 @@ use redis::Value;
 
 use crate::error::TestbedError;
 use crate::program::Program;
+use crate::proxy::Proxy;
 use crate::server::{RedisServer, ServerBuilder};
 use crate::wait;
 
@@ -37,6 +38,8 @@ const DISCOVERY_DEADLINE: Duration = Duration::from_secs(60);
 pub struct SentinelBed {
     servers: Vec<RedisServer>,
     sentinels: Vec<RedisServer>,
+    /// In front of the first master, if it was asked for.
+    proxy: Option<Proxy>,
 }
 
 impl SentinelBed {
@@ -59,13 +62,39 @@ impl SentinelBed {
         down_after: Duration,
         options: impl Fn(ServerBuilder) -> ServerBuilder,
     ) -> Result<Self, TestbedError> {
+        Self::launch(program, down_after, options, |_| Ok(None))
+    }
+
+    /// The same with a network between the first master and everybody who asks a Sentinel for it:
+    /// Sentinels, replicas and clients. Who knows the [first server](Self::servers) by its own
+    /// address still reaches it when the [proxy](Self::proxy) is broken.
+    ///
+    /// # Errors
+    ///
+    /// If one of them does not start, or they do not find each other.
+    pub fn start_behind_proxy(
+        down_after: Duration,
+        options: impl Fn(ServerBuilder) -> ServerBuilder,
+    ) -> Result<Self, TestbedError> {
+        Self::launch(&Program::find()?, down_after, options, |master| {
+            Proxy::start(master.address()).map(Some)
+        })
+    }
+
+    fn launch(
+        program: &Program,
+        down_after: Duration,
+        options: impl Fn(ServerBuilder) -> ServerBuilder,
+        proxy: impl FnOnce(&RedisServer) -> Result<Option<Proxy>, TestbedError>,
+    ) -> Result<Self, TestbedError> {
         let server = || {
             // A replica does not wait five seconds for others who want the same snapshot.
             let builder = RedisServer::builder().program(program);
             options(builder.option("repl-diskless-sync-delay", "0"))
         };
         let master = server().start()?;
-        let at = master.address();
+        let proxy = proxy(&master)?;
+        let at = proxy.as_ref().map_or_else(|| master.address(), Proxy::address);
         let mut servers = vec![master];
         for _ in 0..REPLICAS {
             let place = format!("{} {}", at.ip(), at.port());
@@ -80,7 +109,7 @@ impl SentinelBed {
         for _ in 0..SENTINELS {
             sentinels.push(sentinel(program, at, down_after)?);
         }
-        let bed = Self { servers, sentinels };
+        let bed = Self { servers, sentinels, proxy };
         bed.await_discovery()?;
         Ok(bed)
     }
@@ -102,6 +131,19 @@ impl SentinelBed {
         &self.sentinels
     }
 
+    /// The network in front of the first master, if it was asked for.
+    pub const fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
+    /// The data server at an address that the Sentinels name.
+    fn server_at(&self, address: SocketAddr) -> Option<&RedisServer> {
+        match &self.proxy {
+            Some(proxy) if proxy.address() == address => self.servers.first(),
+            _ => self.servers.iter().find(|server| server.address() == address),
+        }
+    }
+
     /// The data server that the Sentinels name as master, which need not run.
     ///
     /// # Errors
@@ -109,8 +151,9 @@ impl SentinelBed {
     /// If no Sentinel answers, or it names somebody else's server.
     pub fn master(&self) -> Result<&RedisServer, TestbedError> {
         let address = self.master_address()?;
-        self.servers.iter().find(|server| server.address() == address).ok_or_else(|| {
-            TestbedError::Unexpected { command: ASK, answer: format!("{address} is not ours") }
+        self.server_at(address).ok_or_else(|| TestbedError::Unexpected {
+            command: ASK,
+            answer: format!("{address} is not ours"),
         })
     }
 
@@ -149,7 +192,7 @@ impl SentinelBed {
                 .map(named_by);
             let address = named.next()?.ok().filter(|address| *address != old)?;
             let agreed = named.all(|other| other.is_ok_and(|other| other == address));
-            let master = self.servers.iter().find(|server| server.address() == address)?;
+            let master = self.server_at(address)?;
             let accepted = master.info("role").is_ok_and(|role| role == "master");
             (agreed && accepted).then_some(address)
         })

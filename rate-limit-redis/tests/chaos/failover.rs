@@ -60,6 +60,57 @@ async fn s01_a_killed_master_is_replaced_and_costs_at_most_one_burst() {
     assert!(asked.iter().any(|one| one.charged.is_some_and(|at| at > killed_at)));
 }
 
+/// A master that only one process still reaches goes on until it misses its replicas; meanwhile the
+/// others have another one.
+#[tokio::test(flavor = "multi_thread")]
+async fn g9_two_masters_admit_for_no_longer_than_the_replicas_may_lag() {
+    let lag = Duration::from_secs(2);
+    let bed = SentinelBed::start_behind_proxy(DOWN_AFTER, |server| {
+        server
+            .option("min-replicas-to-write", "1")
+            .option("min-replicas-max-lag", &lag.as_secs().to_string())
+    })
+    .unwrap();
+    let (network, policy) = (bed.proxy().unwrap(), limit());
+    let cut_off = Stack::open(&bed.servers()[0].url());
+    let others = Stack::open(&bed.url());
+    for stack in [&cut_off, &others] {
+        stack.is_served(&policy).await;
+    }
+    let loads = [&cut_off, &others].map(|stack| Load::start(stack, 2, &policy));
+    loads[1].goes_on_for(2_000).await;
+
+    network.black_hole().unwrap();
+    let cut_at = wall_nanos();
+    let nobody = user("nobody");
+    let is_served = async |stack: &Stack| !stack.ask(&nobody, &policy).await.decision.is_degraded();
+    // The first to notice are those whom the network has lost.
+    eventually("the outage is noticed", async || !is_served(&others).await).await;
+    eventually("another master decides", async || is_served(&others).await).await;
+    eventually("the lonely master refuses", async || !is_served(&cut_off).await).await;
+    loads[1].goes_on_for(2_000).await;
+    let [lonely, others] = loads;
+    let (lonely, others) = (lonely.stop().await, others.stop().await);
+
+    let instants = |asked: &[Asked]| asked.iter().filter_map(|one| one.charged).collect::<Vec<_>>();
+    let (lonely, others) = (instants(&lonely), instants(&others));
+    let last = lonely.iter().copied().max().unwrap();
+    let first = others.iter().copied().filter(|at| *at > cut_at + 500_000_000).min().unwrap();
+    let both = Duration::from_nanos(last.saturating_sub(first));
+    let bound = Bound::of(&policy);
+    let all = || lonely.iter().chain(&others).copied();
+    let most = bound.most(all());
+    let extra = i128::try_from(both.as_millis()).unwrap() * i128::from(policy.limit()) / 1_000 + 1;
+    println!(
+        "split brain (G9): the lonely master admitted until {:?} after the cut, for {both:?} beside \
+         another one; {most} admitted beyond the rate, bound {}",
+        Duration::from_nanos(last - cut_at),
+        2 * bound.burst() + extra,
+    );
+    assert!(most <= 2 * bound.burst() + extra, "{most}");
+    assert!(last > cut_at, "there was somebody who still reached it");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn x07_a_killed_master_of_a_cluster_costs_its_own_slots_at_most_one_burst() {
     let bed = ClusterBed::builder().node_timeout(Duration::from_millis(1_000)).start().unwrap();
