@@ -64,7 +64,8 @@ async fn s01_a_killed_master_is_replaced_and_costs_at_most_one_burst() {
 /// others have another one.
 #[tokio::test(flavor = "multi_thread")]
 async fn g9_two_masters_admit_for_no_longer_than_the_replicas_may_lag() {
-    let lag = Duration::from_secs(2);
+    // Long enough for another master to begin meanwhile.
+    let lag = Duration::from_secs(5);
     let bed = SentinelBed::start_behind_proxy(DOWN_AFTER, |server| {
         server
             .option("min-replicas-to-write", "1")
@@ -100,7 +101,9 @@ async fn g9_two_masters_admit_for_no_longer_than_the_replicas_may_lag() {
     let bound = Bound::of(&policy);
     let all = || lonely.iter().chain(&others).copied();
     let most = bound.most(all());
-    let extra = i128::try_from(both.as_millis()).unwrap() * i128::from(policy.limit()) / 1_000 + 1;
+    // What the rate gives to the second master meanwhile, and one for rounding.
+    let interval = policy.window() / u32::try_from(policy.limit()).unwrap();
+    let extra = i128::try_from(both.as_nanos().div_ceil(interval.as_nanos())).unwrap() + 1;
     println!(
         "split brain (G9): the lonely master admitted until {:?} after the cut, for {both:?} beside \
          another one; {most} admitted beyond the rate, bound {}",
