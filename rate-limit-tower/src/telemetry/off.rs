@@ -10,7 +10,7 @@ pub(crate) struct Telemetry;
 
 /// Remembers nothing.
 #[derive(Default)]
-pub(crate) struct Trail;
+pub(crate) struct Trail(());
 
 impl Telemetry {
     pub(crate) const fn new(_: &Rules) -> Self {
