@@ -125,7 +125,14 @@ pub const ROOMS: [Room; 5] = [
             "tower-layer",
             "tower-service",
         ],
-        conditional: &["rate-limit-memory", "rate-limit-redis", "axum", "metrics", "tonic", "tracing"],
+        conditional: &[
+            "rate-limit-memory",
+            "rate-limit-redis",
+            "axum",
+            "metrics",
+            "tonic",
+            "tracing",
+        ],
         out_of_reach: &["actix-web", "hyper-util", "poem", "redis", "rocket", "rusqlite", "tokio"],
     },
     Room {
