@@ -13,6 +13,7 @@
 
 #![allow(
     missing_docs,
+    clippy::panic,
     clippy::unwrap_used,
     clippy::disallowed_methods,
     reason = "a benchmark, which reads the clock"
