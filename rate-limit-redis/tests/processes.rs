@@ -8,8 +8,7 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods,
-    reason = "these are tests; the length of a run is real time"
+    reason = "these are tests"
 )]
 
 #[path = "processes/exactness.rs"]

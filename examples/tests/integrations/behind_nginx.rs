@@ -72,7 +72,6 @@ async fn passing(source: Ipv4Addr, server: SocketAddr, count: u32) -> usize {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn a_thousand_forged_hops_share_one_bucket() {
     let app = application(x_forwarded_for(proxies(&[OUTER]))).await;
     let nginx = Nginx::start(OUTER, app).await;
@@ -81,7 +80,6 @@ async fn a_thousand_forged_hops_share_one_bucket() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn a_thousand_forged_elements_of_forwarded_share_one_bucket() {
     let address = ClientAddress::forwarded(ForwardingHeader::Forwarded, proxies(&[OUTER]));
     let nginx = Nginx::start(OUTER, application(address).await).await;
@@ -90,7 +88,6 @@ async fn a_thousand_forged_elements_of_forwarded_share_one_bucket() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn a_header_that_nginx_overwrites_cannot_be_forged() {
     let header = ForwardingHeader::single("X-Real-IP").unwrap();
     let address = ClientAddress::forwarded(header, proxies(&[OUTER]));
@@ -100,7 +97,6 @@ async fn a_header_that_nginx_overwrites_cannot_be_forged() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn two_in_a_row_are_crossed_by_their_networks() {
     let app = application(x_forwarded_for(proxies(&[OUTER, INNER]))).await;
     let inner = Nginx::start(INNER, app).await;
@@ -112,7 +108,6 @@ async fn two_in_a_row_are_crossed_by_their_networks() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn two_in_a_row_are_crossed_by_their_number() {
     let inner = Nginx::start(INNER, application(x_forwarded_for(two_hops())).await).await;
     let outer = Nginx::start(OUTER, inner.address).await;
@@ -122,7 +117,6 @@ async fn two_in_a_row_are_crossed_by_their_number() {
 
 /// What a wrong setting looks like: with one proxy of two trusted, the other one is the client.
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn a_proxy_that_is_not_trusted_is_the_client_of_the_one_that_is() {
     let app = application(x_forwarded_for(proxies(&[INNER]))).await;
     let inner = Nginx::start(INNER, app).await;
@@ -132,7 +126,6 @@ async fn a_proxy_that_is_not_trusted_is_the_client_of_the_one_that_is() {
 }
 
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn who_goes_around_the_proxy_is_believed_nothing() {
     let app = application(x_forwarded_for(proxies(&[OUTER]))).await;
     let nginx = Nginx::start(OUTER, app).await;
@@ -143,7 +136,6 @@ async fn who_goes_around_the_proxy_is_believed_nothing() {
 
 /// Nothing is left behind: neither the process nor its port.
 #[tokio::test]
-#[ignore = "needs nginx; run scripts/test-integrations"]
 async fn nginx_ends_with_its_test() {
     let app = application(ClientAddress::peer()).await;
     let nginx = Nginx::start(OUTER, app).await;

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rate_limit_core::{
@@ -92,27 +92,36 @@ async fn ask(url: &str, name: &str, count: u64) -> u64 {
     admitted
 }
 
-/// Asks from many tasks, and in the end once more after the other until the bucket is empty.
+/// Asks from many tasks for `length` of the server's time, counted from the first admission, and in
+/// the end once more after the other until the bucket is empty.
 async fn saturate(store: Arc<dyn RateLimitRepository>, tasks: u64, length: Duration) -> Vec<u64> {
     let per_second = 1_000_000_000 / INTERVAL_NANOS;
     let policy = RateLimitPolicy::per_second(per_second).burst(BURST).named("saturated");
     let charge = Charge::new(ClientIdentity::GLOBAL, Arc::new(policy.build().unwrap()), 1);
     let charges = Charges::one(charge);
-    let stop = Arc::new(AtomicBool::new(false));
+    let length = u64::try_from(length.as_nanos()).unwrap();
+    // The instant from which a task that is admitted makes all of them stop. Relaxed, because it
+    // guards no memory.
+    let until = Arc::new(AtomicU64::new(u64::MAX));
+    let is_over = Arc::new(AtomicBool::new(false));
     let tasks: Vec<_> = (0..tasks)
         .map(|_| {
-            let (store, charges, stop) = (store.clone(), charges.clone(), stop.clone());
+            let (store, charges) = (store.clone(), charges.clone());
+            let (until, is_over) = (until.clone(), is_over.clone());
             tokio::spawn(async move {
                 let mut instants = Vec::new();
-                while !stop.load(Ordering::Relaxed) {
-                    instants.extend(admitted_at(&*store, &charges).await);
+                while !is_over.load(Ordering::Relaxed) {
+                    let Some(instant) = admitted_at(&*store, &charges).await else { continue };
+                    instants.push(instant);
+                    let earlier = until.fetch_min(instant + length, Ordering::Relaxed);
+                    if instant >= earlier {
+                        is_over.store(true, Ordering::Relaxed);
+                    }
                 }
                 instants
             })
         })
         .collect();
-    tokio::time::sleep(length).await;
-    stop.store(true, Ordering::Relaxed);
     let mut instants = Vec::new();
     for task in tasks {
         instants.extend(task.await.unwrap());
