@@ -53,4 +53,4 @@ pub use random::{Divergence, RandomRun, random_steps};
 pub use report::{Failure, Report, check, run};
 pub use scenarios::Scenario;
 pub use simple::SimpleRepository;
-pub use subject::{AdministeredRepository, Profile, Subject, WithAdministration};
+pub use subject::{AdministeredRepository, Profile, Subject, WithAdministration, WithDocuments};

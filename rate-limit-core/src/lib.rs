@@ -10,6 +10,7 @@ mod charge;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod decision;
+mod document;
 mod enforce;
 mod evaluate;
 mod fixed_window;
@@ -32,6 +33,10 @@ pub use administration::{BucketId, ListedBucket, Page, RateLimitAdministration, 
 pub use algorithm::{Algorithm, BucketRule, BucketState, Healed, MAX_UNITS, Wait};
 pub use charge::{Charge, Charges};
 pub use decision::{Decision, Origin, PolicyOutcome, Verdict};
+pub use document::{
+    Document, DocumentName, DocumentNameError, DocumentRepository, DocumentState, DocumentVersion,
+    Expected, Written,
+};
 pub use enforce::{
     Decide, EnforceError, EnforceRateLimit, EnforceRateLimitBuilder, Enforced, PendingDecision,
 };

@@ -5,6 +5,7 @@
 mod administration;
 mod builder;
 mod clock;
+mod documents;
 mod key;
 mod records;
 mod repository;

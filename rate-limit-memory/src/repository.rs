@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 
 use crate::builder::MemoryRepositoryBuilder;
 use crate::clock::SystemClock;
+use crate::documents::Documents;
 use crate::key::{IdentityDigest, KeyRing};
 use crate::stats::MemoryStats;
 use crate::store::{Place, Store};
@@ -31,6 +32,7 @@ use crate::sync::Ordering;
 pub struct MemoryRepository<C = SystemClock> {
     pub(crate) store: Store<C>,
     keys: KeyRing,
+    pub(crate) documents: Documents,
 }
 
 impl MemoryRepository {
@@ -56,7 +58,8 @@ impl Default for MemoryRepository {
 
 impl<C: Clock> MemoryRepository<C> {
     pub(crate) fn from_parts(clock: C, max_keys: usize) -> Self {
-        Self { store: Store::new(clock, max_keys, shard_count()), keys: KeyRing::new() }
+        let store = Store::new(clock, max_keys, shard_count());
+        Self { store, keys: KeyRing::new(), documents: Documents::default() }
     }
 
     /// How full the store is and what it had to forget.

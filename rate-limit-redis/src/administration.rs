@@ -143,6 +143,6 @@ async fn time_to_live(
 }
 
 /// A reply of the expected form.
-fn typed<T: FromRedisValue>(reply: Value) -> Result<T, LinkError> {
+pub(crate) fn typed<T: FromRedisValue>(reply: Value) -> Result<T, LinkError> {
     redis::from_redis_value(reply).map_err(|_| LinkError::Corrupt("unexpected type"))
 }

@@ -17,12 +17,15 @@
 //! The format comes from the algorithm, with the length of a window in its largest whole unit. It
 //! contains no `/` and is never `pl`, so the two kinds of keys never meet, whatever a policy is
 //! called.
+//!
+//! What operators keep lies under `rl:v1:document/` and its name. No prefix makes a bucket look like
+//! that, because a brace follows every `v1:` there.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use rate_limit_core::{ClientIdentity, RateLimitPolicy};
+use rate_limit_core::{ClientIdentity, DocumentName, RateLimitPolicy};
 use siphasher::sip128::SipHasher24;
 use smallvec::SmallVec;
 use thiserror::Error;
@@ -171,7 +174,14 @@ impl KeyRing {
         Owner { digest, tag_end, tag_start, head }
     }
 
-    /// What all keys of this store begin with, for a scan.
+    /// The key of a document.
+    pub(crate) fn document(&self, name: &DocumentName) -> Vec<u8> {
+        // Without the brace that opens an owner.
+        let before_owner = self.head.split_last().map_or(&[][..], |(_, before)| before);
+        [before_owner, b"document/", name.as_str().as_bytes()].concat()
+    }
+
+    /// What the keys of all buckets of this store begin with, for a scan.
     pub(crate) fn pattern(&self) -> Vec<u8> {
         [&*self.head, b"*"].concat()
     }

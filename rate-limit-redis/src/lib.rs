@@ -11,6 +11,7 @@ mod coalescing;
 mod compensation;
 mod deciding;
 mod denial_cache;
+mod documents;
 mod guard;
 mod health;
 mod key;

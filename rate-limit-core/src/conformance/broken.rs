@@ -8,15 +8,18 @@
 use std::fmt;
 
 use super::subject::Subject;
+use crate::document::DocumentRepository;
 use crate::manual_clock::ManualClock;
 use crate::repository::RateLimitRepository;
 
 mod careless;
+mod documents;
 mod keeping;
 mod mistake;
 mod settling;
 
 use careless::CarelessRepository;
+use documents::CarelessDocuments;
 use mistake::Mistake;
 
 /// A store with one mistake. Makes fresh stores of its kind, like any [`Subject`].
@@ -37,6 +40,10 @@ impl fmt::Debug for Broken {
 impl Subject for Broken {
     fn fresh(&self, clock: ManualClock) -> Box<dyn RateLimitRepository> {
         Box::new(CarelessRepository::new(clock, self.kind))
+    }
+
+    fn fresh_documents(&self, _clock: ManualClock) -> Option<Box<dyn DocumentRepository>> {
+        Some(Box::new(CarelessDocuments::new(self.kind)))
     }
 }
 

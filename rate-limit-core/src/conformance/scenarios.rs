@@ -13,6 +13,7 @@ mod bounds;
 mod contention;
 mod cost;
 mod denial;
+mod documents;
 mod extremes;
 mod keys;
 mod ladder;
@@ -58,6 +59,7 @@ const CHAPTERS: &[&[Scenario]] = &[
     keys::SCENARIOS,
     contention::SCENARIOS,
     administration::SCENARIOS,
+    documents::SCENARIOS,
     random::SCENARIOS,
 ];
 

@@ -1,6 +1,7 @@
 //! What is tested: a way to make fresh stores.
 
 use crate::administration::RateLimitAdministration;
+use crate::document::DocumentRepository;
 use crate::manual_clock::ManualClock;
 use crate::repository::RateLimitRepository;
 
@@ -21,6 +22,12 @@ pub trait Subject: Send + Sync {
 
     /// The same with access for operators; `None` if the store offers none.
     fn fresh_administered(&self, clock: ManualClock) -> Option<Box<dyn AdministeredRepository>> {
+        let _ = clock;
+        None
+    }
+
+    /// The same as a place for documents; `None` if the store keeps none.
+    fn fresh_documents(&self, clock: ManualClock) -> Option<Box<dyn DocumentRepository>> {
         let _ = clock;
         None
     }
@@ -55,6 +62,29 @@ where
     }
 
     fn fresh_administered(&self, clock: ManualClock) -> Option<Box<dyn AdministeredRepository>> {
+        Some(Box::new(self.0(clock)))
+    }
+}
+
+/// Makes the suite test the [`RateLimitAdministration`] and the [`DocumentRepository`] of the stores
+/// that a closure makes, too.
+#[derive(Clone, Copy, Debug)]
+pub struct WithDocuments<F>(pub F);
+
+impl<F, R> Subject for WithDocuments<F>
+where
+    F: Fn(ManualClock) -> R + Send + Sync,
+    R: AdministeredRepository + DocumentRepository + 'static,
+{
+    fn fresh(&self, clock: ManualClock) -> Box<dyn RateLimitRepository> {
+        Box::new(self.0(clock))
+    }
+
+    fn fresh_administered(&self, clock: ManualClock) -> Option<Box<dyn AdministeredRepository>> {
+        Some(Box::new(self.0(clock)))
+    }
+
+    fn fresh_documents(&self, clock: ManualClock) -> Option<Box<dyn DocumentRepository>> {
         Some(Box::new(self.0(clock)))
     }
 }

@@ -7,6 +7,7 @@ use super::executor::block_on;
 use super::subject::{AdministeredRepository, Profile, Subject};
 use crate::adjustment::{Adjusted, Adjustment, Adjustments, Change, Settled};
 use crate::charge::{Charge, Charges};
+use crate::document::DocumentRepository;
 use crate::identity::ClientIdentity;
 use crate::manual_clock::ManualClock;
 use crate::outcome::{Outcome, Outcomes};
@@ -65,6 +66,11 @@ impl Trial<'_> {
         let administered: Arc<dyn AdministeredRepository> =
             self.subject.fresh_administered(clock.clone())?.into();
         Some((Store { clock, repository: administered.clone() }, administered))
+    }
+
+    /// A fresh place for documents; `None` if the store keeps none.
+    pub(super) fn documents(&self) -> Option<Box<dyn DocumentRepository>> {
+        self.subject.fresh_documents(ManualClock::new())
     }
 }
 

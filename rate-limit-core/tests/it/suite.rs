@@ -60,6 +60,12 @@ fn every_broken_store_is_caught_by_its_scenario() {
 #[test]
 fn the_broken_store_without_a_mistake_keeps_the_contract() {
     conformance::check(Profile::Atomic, broken::flawless);
+    // A store that only decides wrongly keeps documents well.
+    let deciding = broken::all().iter().find(|store| store.caught_by == "several.all_or_nothing");
+    let deciding = deciding.expect("such a store");
+    for scenario in scenarios::all().filter(|scenario| scenario.name.starts_with("documents.")) {
+        scenario.run(Profile::Atomic, deciding).unwrap_or_else(|failure| panic!("{failure}"));
+    }
 }
 
 #[test]
@@ -80,8 +86,11 @@ fn a_store_that_does_not_answer_fails_every_scenario_without_a_panic() {
     let report = conformance::run(Profile::Atomic, |_: ManualClock| {
         FailingRepository::always(RepositoryErrorKind::Unavailable)
     });
-    // Scenarios about access for operators do not apply to this store.
-    let silent = report.passed.iter().filter(|name| !name.starts_with("administration."));
+    // Scenarios about access for operators and about documents do not apply to this store.
+    let optional = |name: &str| {
+        ["administration.", "documents."].iter().any(|chapter| name.starts_with(chapter))
+    };
+    let silent = report.passed.iter().filter(|name| !optional(name));
     assert_eq!(silent.count(), 0, "{:?}", report.passed);
     let text = report.to_string();
     assert!(text.contains("the rate limit store is unavailable"), "{text}");

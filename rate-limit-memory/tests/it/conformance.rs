@@ -1,5 +1,5 @@
 use rate_limit_core::ManualClock;
-use rate_limit_core::conformance::{self, Profile, WithAdministration, random_steps};
+use rate_limit_core::conformance::{self, Profile, WithDocuments, random_steps};
 use rate_limit_memory::MemoryRepository;
 
 fn fresh(clock: ManualClock) -> MemoryRepository<ManualClock> {
@@ -8,7 +8,7 @@ fn fresh(clock: ManualClock) -> MemoryRepository<ManualClock> {
 
 #[test]
 fn keeps_the_contract() {
-    conformance::check(Profile::Atomic, WithAdministration(fresh));
+    conformance::check(Profile::Atomic, WithDocuments(fresh));
 }
 
 /// Case A01. The long run is `scripts/model`.

@@ -1,5 +1,5 @@
 use rate_limit_core::ManualClock;
-use rate_limit_core::conformance::{self, Profile, WithAdministration, random_steps};
+use rate_limit_core::conformance::{self, Profile, WithDocuments, random_steps};
 use rate_limit_redis::Placement;
 use redis_testbed::{ClusterBed, Program, RedisServer};
 
@@ -13,7 +13,7 @@ fn keeps_the_contract_on_one_server() {
         let server = RedisServer::builder().program(&program).start().unwrap();
         let stores = Stores::at(server.url());
         let fresh = |clock: ManualClock| stores.fresh(&clock);
-        conformance::check(Profile::Atomic, WithAdministration(fresh));
+        conformance::check(Profile::Atomic, WithDocuments(fresh));
     }
 }
 
@@ -26,11 +26,11 @@ fn keeps_the_contract_on_a_cluster() {
         let bed = ClusterBed::builder().program(&program).replicas_per_master(0).start().unwrap();
         let stores = Stores::at(bed.url());
         let fresh = |clock: ManualClock| stores.fresh(&clock);
-        conformance::check(Profile::Compensated, WithAdministration(fresh));
+        conformance::check(Profile::Compensated, WithDocuments(fresh));
 
         println!("one slot of a cluster: {program}");
         let placed = |clock: ManualClock| stores.placed(&clock, Placement::OneSlot);
-        conformance::check(Profile::Atomic, WithAdministration(placed));
+        conformance::check(Profile::Atomic, WithDocuments(placed));
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    Adjustment, Adjustments, Change, Charge, Charges, ClientIdentity, PenaltyLadder,
-    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Reset,
+    Adjustment, Adjustments, Change, Charge, Charges, ClientIdentity, DocumentName,
+    DocumentRepository, DocumentVersion, Expected, PenaltyLadder, RateLimitAdministration,
+    RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Reset, Written,
 };
 use redis_testbed::RedisServer;
 
@@ -67,6 +68,19 @@ fn a_decider_decides_and_settles_with_few_permissions() {
     assert_eq!(refused.kind(), RepositoryErrorKind::Misconfigured);
     let refused = block_on(store.reset(&client, &everything()[0])).unwrap_err();
     assert_eq!(refused.kind(), RepositoryErrorKind::Misconfigured);
+}
+
+/// Whoever decides can write whatever decides, so documents are no further permission.
+#[test]
+fn a_decider_reads_and_changes_documents() {
+    let server = server();
+    let store = Stores::at(server.url_for("decider", "first")).built(|builder| builder);
+    let name = DocumentName::new("rules").unwrap();
+    let written = block_on(store.write(&name, Expected::Absent, b"some")).unwrap();
+    assert_eq!(written, Written::Done(DocumentVersion(1)));
+    assert_eq!(block_on(store.read(&name)).unwrap().unwrap().content, b"some");
+    let deleted = block_on(store.delete(&name, Expected::Version(DocumentVersion(1)))).unwrap();
+    assert_eq!(deleted, Written::Done(DocumentVersion(2)));
 }
 
 #[test]

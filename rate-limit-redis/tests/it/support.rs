@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, BucketId, Charges, ClientIdentity, ManualClock, Page,
-    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryError,
-    RepositoryErrorKind, Reset, Settle, Standing,
+    Acquire, Adjustments, Answer, BucketId, Charges, ClientIdentity, Document, DocumentName,
+    DocumentRepository, Expected, ManualClock, Page, RateLimitAdministration, RateLimitPolicy,
+    RateLimitRepository, RepositoryError, RepositoryErrorKind, Reset, Settle, Standing, Written,
 };
 use rate_limit_redis::{Placement, RedisRepository, RedisRepositoryBuilder};
 use tokio::runtime::Runtime;
@@ -108,6 +108,33 @@ impl RateLimitAdministration for OnRuntime {
     ) -> Result<Page, RepositoryError> {
         let store = self.store.clone();
         self.awaited(async move { store.list(after, limit).await }).await
+    }
+}
+
+#[async_trait]
+impl DocumentRepository for OnRuntime {
+    async fn read(&self, name: &DocumentName) -> Result<Option<Document>, RepositoryError> {
+        let (store, name) = (self.store.clone(), name.clone());
+        self.awaited(async move { store.read(&name).await }).await
+    }
+
+    async fn write(
+        &self,
+        name: &DocumentName,
+        expected: Expected,
+        content: &[u8],
+    ) -> Result<Written, RepositoryError> {
+        let (store, name, content) = (self.store.clone(), name.clone(), content.to_vec());
+        self.awaited(async move { store.write(&name, expected, &content).await }).await
+    }
+
+    async fn delete(
+        &self,
+        name: &DocumentName,
+        expected: Expected,
+    ) -> Result<Written, RepositoryError> {
+        let (store, name) = (self.store.clone(), name.clone());
+        self.awaited(async move { store.delete(&name, expected).await }).await
     }
 }
 

@@ -1,12 +1,14 @@
 //! What lies in Redis: who can be read from it, how long it stays, and what happens if it is wrong.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    ApiKeyDigest, Charge, Charges, ClientIdentity, ManualClock, Outcome, PenaltyLadder,
-    RateLimitPolicy, RateLimitRepository, Wait,
+    ApiKeyDigest, Charge, Charges, ClientIdentity, DocumentName, DocumentRepository, Expected,
+    ManualClock, Outcome, PenaltyLadder, RateLimitAdministration, RateLimitPolicy,
+    RateLimitRepository, RepositoryErrorKind, Wait,
 };
 use rate_limit_redis::IdentityForm;
 use redis::Commands;
@@ -81,6 +83,30 @@ fn r21_every_key_lives_as_long_as_its_debt_and_a_second_at_most() {
         .filter(|millis| *millis <= 13_000)
         .count();
     assert!(left > 0, "a bucket that owes one unit is kept for twelve seconds");
+}
+
+/// What operators keep does not end by itself, is not counted among the buckets, and is told from
+/// what is no document.
+#[test]
+fn a_document_has_no_time_to_live_and_is_no_bucket() {
+    let server = RedisServer::start().unwrap();
+    let store = Stores::at(server.url()).built(|builder| builder);
+    let name = DocumentName::new("rules").unwrap();
+    _ = block_on(store.write(&name, Expected::Absent, b"some")).unwrap();
+    let mut connection = server.administrator().unwrap();
+    let key = "rl:v1:document/rules";
+    assert_eq!(keys(&mut connection), [key.as_bytes()]);
+    assert_eq!(connection.pttl::<_, i64>(key).unwrap(), -1);
+    let page = block_on(store.list(None, NonZeroUsize::MIN)).unwrap();
+    assert!(page.buckets.is_empty(), "{page:?}");
+
+    for corrupt in ["", "some", "1", "+some", "-1+some"] {
+        let _: () = connection.set(key, corrupt).unwrap();
+        let error = block_on(store.read(&name)).unwrap_err();
+        assert_eq!(error.kind(), RepositoryErrorKind::Corrupt, "{corrupt:?}");
+        let error = block_on(store.write(&name, Expected::Anything, b"some")).unwrap_err();
+        assert_eq!(error.kind(), RepositoryErrorKind::Corrupt, "{corrupt:?}");
+    }
 }
 
 /// A key that was deprived of its time to live gets it back, on admission and on denial.

@@ -17,6 +17,7 @@ pub(super) enum Mistake {
     ChargesShadowWithoutRoom,
     ClockInMilliseconds,
     CountsAlignedOnTheWrongClock,
+    CountsDocumentsAnew,
     CutsLongIdentities,
     DecidesThenCharges,
     ForgetsLadderWithTheBucket,
@@ -29,11 +30,14 @@ pub(super) enum Mistake {
     IgnoresPolicyName,
     KeysByLimit,
     KeysByNameOnly,
+    MixesDocuments,
     MixesKinds,
     NeverSettles,
     NeverSteps,
+    OverwritesDocuments,
     PromisesNeverAsLater,
     ReadsThenWrites,
+    ReadsThenWritesDocuments,
     RefundsAnotherEntry,
     RefundsClosedWindows,
     RefundsMoreThanCharged,
@@ -190,6 +194,27 @@ pub(super) const TABLE: &[Broken] = {
             SettlesOnlyTheFirst,
             "settles only the first adjustment",
             "settle.each_adjustment_by_itself",
+        ),
+        // Documents.
+        broken(
+            MixesDocuments,
+            "keeps one document for all names",
+            "documents.are_read_as_they_were_written",
+        ),
+        broken(
+            OverwritesDocuments,
+            "writes, whatever version is expected",
+            "documents.change_only_as_expected",
+        ),
+        broken(
+            CountsDocumentsAnew,
+            "counts versions anew after a deletion",
+            "documents.versions_are_not_used_twice",
+        ),
+        broken(
+            ReadsThenWritesDocuments,
+            "compares, then writes",
+            "documents.one_of_many_writers_succeeds",
         ),
     ]
 };
