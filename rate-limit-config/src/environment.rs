@@ -62,6 +62,14 @@ impl Environment {
         Self { variables }
     }
 
+    /// The same variables, and one more in the place of any of its name: what a program was told in
+    /// another way, such as on its command line, and what wins over the file as variables do.
+    #[must_use]
+    pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), value.into());
+        self
+    }
+
     /// The value of a variable, if it is there and is a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         self.variables.get(std::ffi::OsStr::new(name))?.to_str()

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use rate_limit_core::RateLimitRepository;
+use rate_limit_core::{Charges, RateLimitRepository};
+use rate_limit_tower::{NamedAnswer, Question, RateLimitLayer, UnknownRule};
 use tower_layer::Layer;
 
 use crate::configuration::Configuration;
@@ -96,6 +97,40 @@ impl ConfiguredLayer {
         let applied = next.applied(&self.live.parts);
         self.live.current.store(Arc::new(next));
         Ok(applied)
+    }
+
+    /// Tells whether a configuration could be applied, without applying it.
+    ///
+    /// # Errors
+    ///
+    /// If no layer can be made of the configuration.
+    pub fn check(&self, configuration: Configuration) -> Result<(), ApplyError> {
+        let current = self.live.current.load_full();
+        Version::new(&self.live.parts, configuration, Some(&current)).map(|_| ())
+    }
+
+    /// Decides about questions that name their rules, by the version in force; see
+    /// [`RateLimitLayer::ask`].
+    ///
+    /// # Errors
+    ///
+    /// If there is no rule of that name.
+    pub async fn ask(&self, questions: &[Question]) -> Result<NamedAnswer, UnknownRule> {
+        self.limits().ask(questions).await
+    }
+
+    /// What such questions would be charged; see [`RateLimitLayer::charges`].
+    ///
+    /// # Errors
+    ///
+    /// If there is no rule of that name.
+    pub async fn charges(&self, questions: &[Question]) -> Result<Charges, UnknownRule> {
+        self.limits().charges(questions).await
+    }
+
+    /// The limits of the version in force, which decide to the end what they have begun.
+    fn limits(&self) -> RateLimitLayer<SharedStore> {
+        self.live.current.load().limits.clone()
     }
 
     /// The number of the version in force. The first one is 1.

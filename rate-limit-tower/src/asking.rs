@@ -67,7 +67,7 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
     }
 
     #[inline]
-    fn decide(&self, address: Option<IpAddr>, plan: &mut Plan) -> Asked {
+    pub(crate) fn decide(&self, address: Option<IpAddr>, plan: &mut Plan) -> Asked {
         let Plan { access, charges, provisional, trail, lacks_identity } = plan;
         let (provisional, mut trail) = (std::mem::take(provisional), std::mem::take(trail));
         // Exempt beats blocked, whoever says so.

@@ -67,7 +67,7 @@ use crate::time_of_day::TimeOfDay;
 /// # Ok::<(), rate_limit_tower::LayerError>(())
 /// ```
 pub struct RateLimitLayer<R> {
-    shared: Arc<Shared<R>>,
+    pub(crate) shared: Arc<Shared<R>>,
 }
 
 /// What all services made by one layer share.

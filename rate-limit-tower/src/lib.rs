@@ -8,6 +8,7 @@ mod address;
 mod asking;
 mod body;
 mod builder;
+mod by_name;
 mod canonical_path;
 mod decided;
 mod diagnosis;
@@ -54,6 +55,7 @@ pub use address::{
 pub use async_trait::async_trait;
 pub use body::RateLimitBody;
 pub use builder::RateLimitLayerBuilder;
+pub use by_name::{NamedAnswer, Question, UnknownRule};
 pub use canonical_path::canonical_path;
 pub use error::LayerError;
 pub use exposure::Exposure;

@@ -16,12 +16,14 @@ use crate::telemetry::Trail;
 
 mod build;
 mod group;
+mod named;
 mod paths;
 mod pattern;
 
 pub(crate) use build::build;
 use group::Group;
 pub(crate) use group::shapes;
+pub(crate) use named::Dimension;
 
 /// The rules of a layer.
 pub(crate) struct Rules {
@@ -118,7 +120,7 @@ impl Rules {
         let nothing = Vec::new();
         for (index, (place, rule)) in self.applying(matched).enumerate() {
             let found = found.get(index).unwrap_or(&nothing);
-            rule.charge(place, request, self.ip_prefixes, found, &mut plan);
+            rule.charge(place, request, self.ip_prefixes, found, None, &mut plan);
         }
         plan
     }
@@ -163,6 +165,7 @@ impl ReadyRule {
         request: &RequestView<'_>,
         prefixes: IpPrefixes,
         found: &[Option<ClientIdentity>],
+        units: Option<u64>,
         plan: &mut Plan,
     ) {
         if self.asks.skips(request) {
@@ -180,10 +183,10 @@ impl ReadyRule {
                 MissingIdentity::Skip => return,
             },
         };
-        let units = match &self.asks.cost {
+        let units = units.unwrap_or_else(|| match &self.asks.cost {
             Cost::Units(units) => *units,
             Cost::From(cost) => cost(request),
-        };
+        });
         match self.asks.policies.as_ref().and_then(|choose| choose(&identity, request)) {
             Some(chosen) => self.charge_each(place, identity, chosen.iter(), units, plan),
             None => self.charge_each(place, identity, self.policies.iter(), units, plan),

@@ -9,6 +9,8 @@
 mod building;
 /// What `build` refuses of rules.
 mod building_rules;
+/// Rules that are asked for by their names.
+mod by_name;
 /// Which services and bodies the layer fits around.
 mod composition;
 /// What requests cost, and under whose policies.
