@@ -23,7 +23,7 @@ pub struct Room {
 }
 
 /// The allowed edges. Whatever is not listed is not allowed.
-pub const ROOMS: [Room; 5] = [
+pub const ROOMS: [Room; 6] = [
     Room {
         name: "rate-limit-core",
         normal: &["async-trait", "thiserror"],
@@ -105,6 +105,31 @@ pub const ROOMS: [Room; 5] = [
         ],
     },
     Room {
+        name: "rate-limit-sqlite",
+        normal: &[
+            "rate-limit-core",
+            "async-trait",
+            "futures-channel",
+            "rusqlite",
+            "siphasher",
+            "smallvec",
+            "thiserror",
+        ],
+        conditional: &[],
+        out_of_reach: &[
+            "axum",
+            "dashmap",
+            "http",
+            "http-body",
+            "hyper",
+            "redis",
+            "tokio",
+            "tower",
+            "tower-layer",
+            "tower-service",
+        ],
+    },
+    Room {
         name: "rate-limit-tower",
         normal: &[
             "rate-limit-core",
@@ -128,6 +153,7 @@ pub const ROOMS: [Room; 5] = [
         conditional: &[
             "rate-limit-memory",
             "rate-limit-redis",
+            "rate-limit-sqlite",
             "axum",
             "metrics",
             "tonic",
