@@ -228,6 +228,17 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
         self
     }
 
+    /// A [`fallback`](Self::fallback) beside a store that no other process can share, so that there
+    /// is nothing to say about the number of nodes.
+    #[cfg(feature = "sqlite")]
+    pub(crate) fn fallback_of_one_process(
+        mut self,
+        repository: impl RateLimitRepository + 'static,
+    ) -> Self {
+        self.enforce = self.enforce.fallback(repository);
+        self
+    }
+
     /// Declares that the store always answers because it lives in this process.
     pub fn without_fallback(mut self) -> Self {
         self.enforce = self.enforce.without_fallback();

@@ -39,6 +39,8 @@ mod rules;
 mod sampler;
 mod service;
 mod settlement;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 mod store_health;
 #[cfg(any(feature = "metrics", feature = "tracing"))]
 mod telemetry;
@@ -85,3 +87,5 @@ pub use rate_limit_core::{
 pub use rate_limit_memory::MemoryRepository;
 #[cfg(feature = "redis")]
 pub use rate_limit_redis::{RedisBuildError, RedisRepository};
+#[cfg(feature = "sqlite")]
+pub use rate_limit_sqlite::{SqliteError, SqliteRepository};

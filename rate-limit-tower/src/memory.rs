@@ -1,4 +1,5 @@
-//! The constructor for the store in this process. Beside `redis.rs`, the only file that names a store.
+//! The constructor for the store in this process. Beside `redis.rs` and `sqlite.rs`, the only file
+//! that names a store.
 
 use rate_limit_memory::MemoryRepository;
 

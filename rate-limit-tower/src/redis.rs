@@ -1,4 +1,5 @@
-//! The constructor for the store in Redis. Beside `memory.rs`, the only file that names a store.
+//! The constructor for the store in Redis. Beside `memory.rs` and `sqlite.rs`, the only file that
+//! names a store.
 
 use rate_limit_memory::MemoryRepository;
 use rate_limit_redis::{RedisBuildError, RedisRepository};

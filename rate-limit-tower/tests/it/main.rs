@@ -20,6 +20,9 @@ mod counting;
 /// What is said aloud about how a program is put together.
 #[cfg(feature = "tracing")]
 mod diagnoses;
+/// A store in a file.
+#[cfg(feature = "sqlite")]
+mod durable;
 /// gRPC clients.
 mod grpc;
 /// The fields of responses, algorithm by algorithm.
