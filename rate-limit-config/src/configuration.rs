@@ -19,7 +19,7 @@ mod rule;
 mod store;
 
 pub use access::AccessEntry;
-pub use identity::{IdentitySettings, KeyPart, OnMissing};
+pub use identity::{IdentitySettings, KeyPart, OnMissing, VerifiedBy};
 pub use jwt::{JwksFile, JwtAlgorithm, JwtKey, JwtKeyMaterial, JwtSettings};
 pub use responses::ResponseSettings;
 pub use rule::{

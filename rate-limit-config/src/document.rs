@@ -55,7 +55,9 @@ pub(crate) fn elsewhere(key: &str) -> Option<&'static str> {
         ),
         "after" | "ban" | "decay" | "within" => Some("`[rule.penalty]`"),
         "audience" | "issuer" | "jwks_file" | "leeway" => Some("`[identity.jwt]`"),
-        "forwarding_header" | "trusted_hops" | "trusted_proxies" => Some("`[identity]`"),
+        "forwarding_header" | "trusted_hops" | "trusted_proxies" | "verified_by" => {
+            Some("`[identity]`")
+        }
         _ => None,
     }
 }

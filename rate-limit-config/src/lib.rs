@@ -27,7 +27,7 @@ pub use configuration::{
     AccessEntry, BreakerSettings, Configuration, Cost, CountedResponses, Enforcement, HeaderCost,
     IdentitySettings, JwksFile, JwtAlgorithm, JwtKey, JwtKeyMaterial, JwtSettings, KeyPart,
     MethodCost, OnMissing, PathMatch, ResponseSettings, RuleSettings, StoreKind, StoreSettings,
-    StoreUrl,
+    StoreUrl, VerifiedBy,
 };
 pub use environment::Environment;
 #[cfg(feature = "jwt")]

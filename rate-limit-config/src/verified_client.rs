@@ -9,7 +9,8 @@ use rate_limit_core::{ClientIdentity, IdentityError};
 ///
 /// The [layer](crate::ConfiguredLayer) puts one into the extensions of every request whose token it
 /// has verified, where handlers find it. A program that authenticates by other means puts one there
-/// itself, in a layer further out; then no token is looked at.
+/// itself, in a layer further out; then no token is looked at. Its rules file says `verified_by =
+/// "program"`, or has a section `identity.jwt` for the requests that have a token.
 ///
 /// # Example: sessions of the program's own
 ///

@@ -20,8 +20,18 @@ pub struct IdentitySettings {
     pub on_missing: OnMissing,
     /// The tier of whoever has no verified tier; if there is none, the rules' own limits apply.
     pub default_tier: Option<String>,
-    /// How tokens are verified. Without, nobody is a user, a tenant or of a tier.
+    /// Who makes sure of what rules count by beyond addresses and header fields.
+    pub verified_by: VerifiedBy,
+    /// How tokens are verified. Without, nobody is a user, a tenant or of a tier unless the program
+    /// [says so](VerifiedBy::Program).
     pub jwt: Option<JwtSettings>,
+}
+
+impl IdentitySettings {
+    /// Whether anybody can be a user, a tenant or of a tier.
+    pub(crate) fn knows_clients(&self) -> bool {
+        self.jwt.is_some() || self.verified_by == VerifiedBy::Program
+    }
 }
 
 /// One part of what a rule counts by.
@@ -44,6 +54,19 @@ pub enum KeyPart {
     Tenant,
     /// `user`: the user of a verified token.
     User,
+}
+
+/// Who makes sure of users, tenants, claims and tiers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum VerifiedBy {
+    /// `program`: the program that the limits are part of, which puts a
+    /// [`VerifiedClient`](crate::VerifiedClient) into the extensions of requests. A token counts where
+    /// it does not, if there is a section `identity.jwt`.
+    Program,
+    /// `token`: only a token that the section `identity.jwt` verifies.
+    #[default]
+    Token,
 }
 
 /// What becomes of a request whose key is absent.

@@ -4,7 +4,7 @@ use super::duration::Period;
 use super::names::{FieldName, Name};
 use super::network::Cidr;
 use super::reference::Reference;
-use crate::configuration::{JwtAlgorithm, OnMissing};
+use crate::configuration::{JwtAlgorithm, OnMissing, VerifiedBy};
 use crate::read::{Entries, OneOf, OneOrMany, Whole, choices, section};
 
 section! {
@@ -31,6 +31,9 @@ section! {
         on_missing: OneOf<OnMissing>,
         /// The tier of whoever has no verified tier. Without, the rules' own limits apply.
         default_tier: Name,
+        /// Who makes sure of users, tenants, claims and tiers: "token" (the default) is what
+        /// `[identity.jwt]` verifies, "program" is the program that the limits are part of.
+        verified_by: OneOf<VerifiedBy>,
         /// How tokens are verified.
         jwt: JwtSection,
     }
@@ -76,6 +79,11 @@ section! {
         /// The public key of all others, in PEM; also `env:NAME` or `file:PATH`.
         public_key: Reference,
     }
+}
+
+choices! { VerifiedBy:
+    "token" => Self::Token,
+    "program" => Self::Program,
 }
 
 choices! { JwtAlgorithm:

@@ -54,8 +54,9 @@ fn entry(
                        and `user_agents`";
         source.refuse(&place, key, Flaw::new(message));
     }
-    if let (Some(users), None) = (&section.users, &identity.jwt) {
-        let message = "only a verified token names a user; expected `[identity.jwt]`";
+    if let Some(users) = section.users.as_ref().filter(|_| !identity.knows_clients()) {
+        let message = "only a verified token names a user; expected `[identity.jwt]`, or `verified_by = \
+                       \"program\"` in `[identity]`";
         source.refuse(&users.place, key.named("users"), Flaw::new(message));
     }
     if let Some(networks) = &section.networks {

@@ -7,7 +7,7 @@ use rate_limit_core::{IpPrefixes, Network};
 use rate_limit_tower::{ClientAddress, ClientAddressError, ForwardingHeader, TrustedProxies};
 
 use super::{Context, given, jwt};
-use crate::configuration::{IdentitySettings, OnMissing};
+use crate::configuration::{IdentitySettings, OnMissing, VerifiedBy};
 use crate::document::IdentitySection;
 use crate::problem::Flaw;
 use crate::read::{Key, Located};
@@ -25,6 +25,7 @@ pub(super) fn identity(
         api_key_header: HeaderName::from_static("x-api-key"),
         on_missing: OnMissing::Ip,
         default_tier: None,
+        verified_by: VerifiedBy::Token,
         jwt: None,
     };
     let Some(section) = given(section) else {
@@ -39,6 +40,7 @@ pub(super) fn identity(
         settings.on_missing = on_missing.0;
     }
     settings.default_tier = given(section.default_tier).map(|name| name.0);
+    settings.verified_by = given(section.verified_by).map_or(VerifiedBy::Token, |by| by.0);
     settings.jwt = section.jwt.map(|jwt| jwt::jwt(jwt, &key.named("jwt"), context, source));
     settings
 }

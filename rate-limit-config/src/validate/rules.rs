@@ -172,8 +172,11 @@ fn key_parts(
     let mut known: Vec<KeyPart> = Vec::with_capacity(parts.value.0.len());
     for Located { place, value: part } in &parts.value.0 {
         let is_claimed = matches!(part, KeyPart::Claim(_) | KeyPart::Tenant | KeyPart::User);
-        let flaw = if is_claimed && identity.jwt.is_none() {
-            Flaw::new("only a verified token says this; expected `[identity.jwt]`")
+        let flaw = if is_claimed && !identity.knows_clients() {
+            Flaw::new(
+                "only a verified token says this; expected `[identity.jwt]`, or `verified_by = \
+                 \"program\"` in `[identity]`",
+            )
         } else if known.contains(part) {
             Flaw::new("this stands in the list twice; expected it once")
         } else if *part == KeyPart::Global && parts.value.0.len() > 1 {

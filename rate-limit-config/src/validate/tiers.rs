@@ -1,7 +1,9 @@
 //! The sections `tiers.NAME`.
 
 use std::collections::{BTreeSet, HashMap};
-use std::mem::discriminant;
+use std::sync::Arc;
+
+use rate_limit_core::RateLimitPolicy;
 
 use super::limits::limits;
 use super::rules::ReadRule;
@@ -56,24 +58,26 @@ pub(super) fn tiers(
     names
 }
 
-/// A limit that counts in another way counts elsewhere.
+/// A limit that counts in another way, or in windows of another length, counts elsewhere.
 fn warn_of_other_buckets(
     rule: &ReadRule,
-    replaced: &[std::sync::Arc<rate_limit_core::RateLimitPolicy>],
+    replaced: &[Arc<RateLimitPolicy>],
     place: &Place,
     key: &Key<'_>,
     source: &mut Source<'_>,
 ) {
-    let changed = rule.settings.limits.iter().find(|own| {
-        replaced.iter().any(|other| {
-            other.name() == own.name()
-                && discriminant(other.algorithm()) != discriminant(own.algorithm())
-        })
-    });
-    if let Some(own) = changed {
+    let own = &rule.settings.limits;
+    let is_in = |limits: &[Arc<RateLimitPolicy>], one: &RateLimitPolicy| {
+        limits.iter().any(|limit| limit.bucket_name() == one.bucket_name())
+    };
+    // Only those that stand for each other: a tier may also have more limits than the rule, or fewer.
+    let other =
+        own.iter().zip(replaced).find(|(one, other)| !is_in(replaced, one) && !is_in(own, other));
+    if let Some((one, _)) = other {
         let message = format!(
-            "the limit `{}` counts in another way in this tier, so whoever changes to it starts anew",
-            own.name(),
+            "the limit `{}` has another algorithm, window or name in this tier, so whoever changes to \
+             it starts anew",
+            one.name(),
         );
         source.warn(place, key, Flaw::new(message));
     }
@@ -94,8 +98,9 @@ pub(super) fn check_use(
             Flaw::new("there is no tier of this name").value(format!("{tier:?}")).meant(meant);
         source.refuse(place, "identity.default_tier", flaw);
     }
-    if !tiers.is_empty() && identity.jwt.is_none() && default.is_none() {
-        let message = "nobody is of any tier; expected `[identity.jwt]`, whose tokens name tiers";
+    if !tiers.is_empty() && !identity.knows_clients() && default.is_none() {
+        let message = "nobody is of any tier; expected `[identity.jwt]`, whose tokens name tiers, or \
+                       `verified_by = \"program\"` in `[identity]`";
         source.refuse(&Place::File, "tiers", Flaw::new(message));
     }
 }

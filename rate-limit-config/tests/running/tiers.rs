@@ -123,7 +123,7 @@ fn a_token_expires_while_the_program_runs() {
 
 /// J07.
 #[test]
-fn an_unknown_tier_is_the_default_one_and_is_counted() {
+fn j07_an_unknown_tier_is_the_default_one_and_is_counted() {
     let counted = Counted::during(|| {
         let mut limited = tiers();
         assert_eq!(limited.ask(of_tier("alice", "platinum")).limit, Some(100));
@@ -221,7 +221,20 @@ fn tenants_and_claims_have_buckets_too() {
 
 #[test]
 fn a_program_may_say_itself_who_asks() {
-    let mut limited = tiers();
+    // Beside tokens, and without any.
+    says_itself_who_asks(tiers());
+    let program = "[identity]\nverified_by = \"program\"\n";
+    let users = "[[block]]\nusers = \"mallory\"\n";
+    let mut limited = Limited::by(&format!("{program}{TIERS}{users}"));
+    let mallory = VerifiedClient::new().with_user("mallory").unwrap();
+    let mut blocked = request();
+    blocked.extensions_mut().insert(mallory);
+    assert_eq!(limited.ask(blocked).status, 403);
+    assert_eq!(limited.ask(of_tier("alice", "premium")).limit, Some(100), "no token is believed");
+    says_itself_who_asks(limited);
+}
+
+fn says_itself_who_asks(mut limited: Limited) {
     let alice = || {
         let mut request = bearing(request(), "not a token");
         let client = VerifiedClient::new().with_user("alice").unwrap().with_tier("premium");
