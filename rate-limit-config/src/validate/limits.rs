@@ -155,7 +155,8 @@ fn refuse(
     source.refuse(place.unwrap_or(&limit.place), key.named(field), Flaw::new(message));
 }
 
-/// A longer window that allows more per unit of time than a shorter one never has anything to say.
+/// A longer window that allows as much per unit of time as a shorter one has hardly anything to say,
+/// unless it holds less at once.
 fn warn_of_looser(
     policies: &[(&Place, Arc<RateLimitPolicy>)],
     key: &Key<'_>,
@@ -169,11 +170,13 @@ fn warn_of_looser(
         let tighter = policies.iter().enumerate().find(|(other, (_, shorter))| {
             let is_shorter = shorter.window() < policy.window()
                 || (shorter.window() == policy.window() && *other < index);
-            is_shorter && u128::from(policy.limit()) >= in_that_time(shorter)
+            is_shorter
+                && u128::from(policy.limit()) >= in_that_time(shorter)
+                && policy.capacity() >= shorter.capacity()
         });
         if let Some((_, (_, shorter))) = tighter {
             let message = format!(
-                "{} are never reached, because {} allow no more than {} in that time",
+                "{} hardly ever decide, because {} come to {} in that time",
                 words::rate(policy),
                 words::rate(shorter),
                 in_that_time(shorter),

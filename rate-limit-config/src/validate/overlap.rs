@@ -89,9 +89,16 @@ pub(super) fn check_hidden(
 }
 
 fn names_everything(section: &RuleSection) -> bool {
-    let is_for_all = section.methods.is_none() && section.host.is_none();
-    let mut prefixes = section.path_prefixes.iter().flat_map(|prefixes| &prefixes.value.0);
-    is_for_all && prefixes.any(|prefix| prefix.value.0 == "/")
+    let mut paths = section.paths.iter().flat_map(|paths| &paths.value.0);
+    let mut prefixes = section.path_prefixes.iter().flat_map(|paths| &paths.value.0);
+    let is_wide = prefixes.any(|prefix| prefix.value.0 == "/")
+        || paths.any(|path| path.value.0.starts_with("/{*"));
+    if !is_wide || section.methods.is_some() || section.host.is_some() {
+        return false;
+    }
+    let everything = Rule::new("everything").path_prefix("/").shapes().unwrap_or_default();
+    let shapes = Targets::of(section).shapes;
+    everything.iter().all(|shape| shapes.contains(shape))
 }
 
 fn group(section: &RuleSection) -> &str {

@@ -10,14 +10,19 @@ fn what_can_work_but_is_hardly_meant_is_a_warning() {
     for (text, expected) in [
         (
             "[[rule]]\nname = \"api\"\nlimit = [\"10/s\", \"1000000/day\"]\n".to_owned(),
-            "limits.toml:3:18: warning: rule.api.limit: 1000000 per day are never reached, because \
-             10 per second allow no more than 864000 in that time",
+            "limits.toml:3:18: warning: rule.api.limit: 1000000 per day hardly ever decide, because 10 \
+             per second come to 864000 in that time",
         ),
         (
             "[[rule]]\nname = \"api\"\nlimit = [\"5/min\", { limit = 9, window = \"60s\" }]\n"
                 .to_owned(),
-            "limits.toml:3:19: warning: rule.api.limit: 9 per minute are never reached, because \
-             5 per minute allow no more than 5 in that time",
+            "limits.toml:3:19: warning: rule.api.limit: 9 per minute hardly ever decide, because 5 per \
+             minute come to 5 in that time",
+        ),
+        (
+            "[[rule]]\nname = \"api\"\nlimit = [\"600/min\", \"10/s\"]\n".to_owned(),
+            "limits.toml:3:10: warning: rule.api.limit: 600 per minute hardly ever decide, because 10 \
+             per second come to 600 in that time",
         ),
         (
             format!("[store]\nurl = \"redis://db\"\n{rule}"),
@@ -70,8 +75,15 @@ fn what_can_work_but_is_hardly_meant_is_a_warning() {
                 "[identity]\ndefault_tier = \"free\"\n{rule}[tiers.free]\napi = {{ limit = 5, window \
                  = \"1m\", algorithm = \"fixed_window\" }}\n"
             ),
-            "limits.toml:8:7: warning: tiers.free.api: the limit `api` counts in another way in this \
-             tier, so whoever changes to it starts anew",
+            "limits.toml:8:7: warning: tiers.free.api: the limit `api` has another algorithm, window or \
+             name in this tier, so whoever changes to it starts anew",
+        ),
+        (
+            "[identity]\ndefault_tier = \"free\"\n[[rule]]\nname = \"api\"\n\
+             limit = [\"5/s\", \"100/h\"]\n[tiers.free]\napi = [\"5/min\", \"100/day\"]\n"
+                .to_owned(),
+            "limits.toml:7:7: warning: tiers.free.api: the limit `api:1h` has another algorithm, window \
+             or name in this tier, so whoever changes to it starts anew",
         ),
     ] {
         assert_eq!(warnings(&text), [expected], "{text}");
@@ -80,6 +92,14 @@ fn what_can_work_but_is_hardly_meant_is_a_warning() {
 
 #[test]
 fn what_is_meant_gives_no_warning() {
-    let text = "[[rule]]\nname = \"api\"\nlimit = [\"10/s\", \"5000/day\", \"100/min\"]\n";
-    assert_eq!(warnings(text), [""; 0]);
+    for rest in [
+        "limit = [\"10/s\", \"5000/day\", \"100/min\"]\n",
+        // The longer one is looser, but holds less at once.
+        "limit = [{ limit = 10, window = \"1s\", burst = 1000 }, \"700/min\"]\n",
+        // A token bucket keeps its share whatever its window, and a tier may have one limit more.
+        "limit = \"5/min\"\n[identity]\ndefault_tier = \"free\"\n[tiers.free]\n\
+         api = [\"300/h\", \"1000/day\"]\n",
+    ] {
+        assert_eq!(warnings(&format!("[[rule]]\nname = \"api\"\n{rest}")), [""; 0], "{rest}");
+    }
 }
