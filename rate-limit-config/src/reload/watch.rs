@@ -1,8 +1,9 @@
 //! Reloading when a file changes.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -14,6 +15,7 @@ use thiserror::Error;
 
 use super::folders::folders;
 use super::{Reloader, report};
+use crate::source::MAX_FILE_BYTES;
 
 /// How long is waited for further changes, so that an editor that writes a file in several steps
 /// causes one reload.
@@ -147,9 +149,17 @@ impl Watcher {
     }
 
     fn read(&self) -> Contents {
-        let digest = |path: &PathBuf| fs::read(path).ok().map(|text| Sha256::digest(text).into());
-        self.reloader.files().into_iter().map(|path| (path.clone(), digest(&path))).collect()
+        let files = self.reloader.files().into_iter();
+        files.map(|path| (path.clone(), digest(&path).ok())).collect()
     }
+}
+
+/// Reads no more than whoever reads the file would, so that one that grows without end costs little
+/// memory here.
+fn digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(Sha256::digest(&bytes).into())
 }
 
 impl Drop for Watch {

@@ -6,7 +6,7 @@ use crate::support::{Limited, from, request};
 
 /// Two violations within a minute lead to a ban of a minute, then two, at most three; an hour of good
 /// conduct takes one step back.
-const LADDER: &str = r#"
+pub(crate) const LADDER: &str = r#"
 [[rule]]
 name = "login"
 limit = { limit = 1, window = "10s", algorithm = "fixed_window" }
@@ -21,7 +21,7 @@ decay = "1h"
 "#;
 
 /// Asks until a ban begins, and says how long it is.
-fn until_banned(limited: &mut Limited) -> u64 {
+pub(crate) fn until_banned(limited: &mut Limited) -> u64 {
     assert_eq!(limited.ask(request()).status, 200);
     let denied = [limited.ask(request()), limited.ask(request())];
     assert_eq!(denied.clone().map(|told| told.status), [429, 429]);
@@ -30,10 +30,14 @@ fn until_banned(limited: &mut Limited) -> u64 {
 
 #[test]
 fn the_ladder_climbs_and_decays() {
-    let mut limited = Limited::by(LADDER);
+    climbs_and_decays(&mut Limited::by(LADDER));
+}
+
+/// On whatever store: all of the ladder lies in it.
+pub(crate) fn climbs_and_decays(limited: &mut Limited) {
     let mut lengths = Vec::new();
     for _ in 0..4 {
-        let ban = until_banned(&mut limited);
+        let ban = until_banned(limited);
         lengths.push(ban);
         // One tick before its end, the ban still holds, and asking did not make it longer.
         limited.clock.advance(Duration::from_secs(ban) - Duration::from_nanos(1));
@@ -44,7 +48,7 @@ fn the_ladder_climbs_and_decays() {
 
     // Two hours of good conduct take two of four levels back, and the others stay.
     limited.clock.advance(Duration::from_secs(3 * 3_600));
-    assert_eq!(until_banned(&mut limited), 120, "one level of four is left");
+    assert_eq!(until_banned(limited), 120, "one level of four is left");
 }
 
 #[test]

@@ -11,8 +11,20 @@ mod access;
 mod bans;
 /// What requests cost, and which of them count.
 mod costs;
+/// Reloading on SIGHUP.
+#[cfg(unix)]
+mod hangups;
 /// Who is believed about whom, and what becomes of whom nobody knows.
 mod identities;
+/// Keys for tokens, and where they are kept.
+mod keys;
+/// What requests get while the store does not answer.
+mod outages;
+/// Key pairs, as the tests beside the code make them.
+#[path = "../../src/jwt/tests/pairs.rs"]
+mod pairs;
+/// The same rules on counters in Redis.
+mod redis;
 /// Exchanging the configuration.
 mod reloads;
 /// What clients are told.

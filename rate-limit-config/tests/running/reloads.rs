@@ -275,6 +275,56 @@ fn a_changed_store_is_reported_until_it_is_as_it_was_and_everything_else_applies
     assert_eq!((applied.version, applied.needs_restart.is_empty()), (4, true));
 }
 
+/// Every setting with which a store is opened, and none that is part of the rules.
+#[test]
+fn each_setting_of_the_store_that_needs_a_restart_is_named() {
+    let limited = Limited::by(&per_minute(100, "token_bucket"));
+    for (section, setting) in [
+        ("url = \"sqlite://limits.db\"", "store.url"),
+        ("timeout = \"30ms\"", "store.timeout"),
+        ("breaker = { failures = 7 }", "store.breaker"),
+        ("nodes = 2", "store.nodes"),
+        ("key_prefix = \"other\"", "store.key_prefix"),
+        ("key_secret = \"a secret of more than sixteen bytes\"", "store.key_secret"),
+        ("max_keys = 5", "store.max_keys"),
+    ] {
+        let text = format!("[store]\n{section}\n{}", per_minute(100, "token_bucket"));
+        let lines = listening(|| {
+            let text = text.clone();
+            let reloader = Reloader::of_source(limited.layer.clone(), move || Ok(read(&text)));
+            assert_eq!(reloader.reload().unwrap().needs_restart, [setting]);
+        });
+        assert!(lines.contains(&format!("{setting} changed, which takes effect with a restart")));
+    }
+    let rules = format!("[store]\non_failure = \"deny\"\n{}", per_minute(100, "token_bucket"));
+    assert_eq!(limited.layer.apply(read(&rules)).unwrap().needs_restart, [""; 0]);
+}
+
+/// Whoever reads a long file holds up nobody: neither requests, nor whoever asks what is in force.
+#[test]
+fn nobody_waits_for_a_reload() {
+    let mut limited = Limited::by(&per_minute(100, "token_bucket"));
+    let (begun, begins) = std::sync::mpsc::channel();
+    let (go_on, waits) = std::sync::mpsc::channel();
+    let (begun, waits) = (std::sync::Mutex::new(begun), std::sync::Mutex::new(waits));
+    let reloader = Reloader::of_source(limited.layer.clone(), move || {
+        begun.lock().unwrap().send(()).unwrap();
+        // Gives up in the end, so that a test that waits fails instead of hanging.
+        let told = waits.lock().unwrap().recv_timeout(Duration::from_secs(30));
+        assert!(told.is_ok(), "somebody has waited for the reload");
+        Ok(read(&per_minute(200, "token_bucket")))
+    });
+    std::thread::scope(|scope| {
+        let reload = scope.spawn(|| reloader.reload());
+        begins.recv().unwrap();
+        assert_eq!(limited.ask(request()).limit, Some(100));
+        assert_eq!((limited.layer.version(), reloader.status().last), (1, None));
+        go_on.send(()).unwrap();
+        assert_eq!(reload.join().unwrap().unwrap().version, 2);
+    });
+    assert_eq!(limited.ask(request()).limit, Some(200));
+}
+
 /// What the store's absence does is part of the rules, and the fallback stays when they change.
 #[test]
 fn a_failure_mode_that_needs_a_fallback_is_refused_where_nobody_has_mentioned_one() {

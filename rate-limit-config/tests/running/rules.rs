@@ -28,7 +28,7 @@ fn the_short_limit_of_a_rule_and_the_long_one() {
 }
 
 /// Per card 500 a day, and per address 600 a day.
-const TAPS: &str = r#"
+pub(crate) const TAPS: &str = r#"
 [[rule]]
 name = "card"
 paths = "/tap"

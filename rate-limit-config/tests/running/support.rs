@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -13,8 +14,11 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use metrics::{SharedString, Unit};
 use metrics_util::CompositeKey;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
-use rate_limit_config::{Configuration, Configured, ConfiguredLayer, Environment};
-use rate_limit_core::ManualClock;
+use rate_limit_config::{
+    Configuration, Configured, ConfiguredLayer, ConfiguredLayerBuilder, Environment,
+};
+use rate_limit_core::conformance::block_on;
+use rate_limit_core::{ManualClock, RateLimitRepository};
 use rate_limit_memory::MemoryRepository;
 use rate_limit_tower::{PeerAddress, RateLimitBody};
 use serde_json::{Value, json};
@@ -58,8 +62,25 @@ impl Limited {
     pub(crate) fn by(text: &str) -> Self {
         let clock = ManualClock::new();
         let store = MemoryRepository::builder().clock(clock.clone()).build().unwrap();
-        let layer = ConfiguredLayer::builder(store).without_fallback().clock(clock.clone());
-        let layer = layer.build(read(text)).unwrap();
+        Self::on(store, clock, text)
+    }
+
+    /// The same on any store, which has this clock.
+    pub(crate) fn on(
+        store: impl RateLimitRepository + 'static,
+        clock: ManualClock,
+        text: &str,
+    ) -> Self {
+        Self::built(ConfiguredLayer::builder(store).without_fallback(), clock, read(text))
+    }
+
+    /// The layer that a builder makes of a configuration.
+    pub(crate) fn built(
+        builder: ConfiguredLayerBuilder,
+        clock: ManualClock,
+        configuration: Configuration,
+    ) -> Self {
+        let layer = builder.clock(clock.clone()).build(configuration).unwrap();
         Self { service: layer.layer(echo()), layer, clock }
     }
 
@@ -68,7 +89,8 @@ impl Limited {
     }
 
     pub(crate) fn ask(&mut self, request: Request<()>) -> Told {
-        let response = now(now(self.service.ready()).unwrap().call(request)).unwrap();
+        // Not every store answers at once.
+        let response = block_on(now(self.service.ready()).unwrap().call(request)).unwrap();
         Told::of(&response)
     }
 
@@ -230,6 +252,16 @@ impl std::io::Write for Lines {
 
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits for a condition that somebody else is about to fulfil, and fails if nobody does.
+#[allow(clippy::disallowed_methods, reason = "the operating system tells of changes when it likes")]
+pub(crate) fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what} has not happened");
+        std::thread::yield_now();
     }
 }
 

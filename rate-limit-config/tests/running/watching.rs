@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rate_limit_config::{Configuration, ConfiguredLayer, Environment, Reloader, Watch, WatchError};
 use rate_limit_memory::MemoryRepository;
 
-use crate::support::{Limited, Scratch, read};
+use crate::support::{Limited, Scratch, eventually, read};
 
 fn text(limit: u64) -> String {
     format!("[[rule]]\nname = \"api\"\nlimit = \"{limit}/min\"\n")
@@ -25,16 +25,6 @@ fn watched(path: &Path) -> (Reloader, Watch) {
 
 fn limit(reloader: &Reloader) -> u64 {
     reloader.layer().configuration().rules[0].limits[0].limit()
-}
-
-/// Waits for a condition that somebody else is about to fulfil, and fails if nobody does.
-#[allow(clippy::disallowed_methods, reason = "the operating system tells of changes when it likes")]
-fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "{what} has not happened");
-        std::thread::yield_now();
-    }
 }
 
 #[test]
@@ -126,6 +116,22 @@ fn a_bad_file_is_refused_once_and_a_good_one_applies_again() {
     scratch.write("limits.toml", &text(200));
     eventually("the new limit", || limit(&reloader) == 200);
     assert_eq!(reloader.status().refused, 1);
+}
+
+/// A file that was cut off, as a full disk leaves it, lifts no limit.
+#[test]
+fn an_empty_file_changes_nothing() {
+    let scratch = Scratch::new("empty");
+    let path = scratch.write("limits.toml", &text(100));
+    let (reloader, _watch) = watched(&path);
+    scratch.write("limits.toml", "");
+    eventually("the refusal", || reloader.status().refused == 1);
+    assert_eq!((limit(&reloader), reloader.layer().version()), (100, 1));
+    fs::remove_file(&path).unwrap();
+    eventually("the refusal", || reloader.status().refused == 2);
+    assert_eq!(limit(&reloader), 100);
+    scratch.write("limits.toml", &text(200));
+    eventually("the new limit", || limit(&reloader) == 200);
 }
 
 #[test]

@@ -56,7 +56,7 @@ fn named(id: &str, algorithm: Algorithm, key: &EncodingKey) -> String {
 #[test]
 fn j11_the_last_good_keys_serve_until_they_are_stale() {
     let (file, clock) = (KeyFile::new("j11"), ManualClock::new());
-    let (old, new) = (ec_pair(JwtAlgorithm::Es256).signing, ec_pair(JwtAlgorithm::Es256).signing);
+    let (old, new) = (ec_pair(Algorithm::ES256).signing, ec_pair(Algorithm::ES256).signing);
     file.write(key_set(&[("old", Algorithm::ES256, &old)]));
     let first = file.read(&clock, None).unwrap();
     let old = named("old", Algorithm::ES256, &old);
@@ -119,8 +119,8 @@ fn keys_of_all_kinds_in_one_file() {
     let (file, clock) = (KeyFile::new("kinds"), ManualClock::new());
     let ed = ed_pair();
     let pairs = [
-        ("p256", Algorithm::ES256, ec_pair(JwtAlgorithm::Es256).signing),
-        ("p384", Algorithm::ES384, ec_pair(JwtAlgorithm::Es384).signing),
+        ("p256", Algorithm::ES256, ec_pair(Algorithm::ES256).signing),
+        ("p384", Algorithm::ES384, ec_pair(Algorithm::ES384).signing),
         ("rsa", Algorithm::RS256, rsa_pair().signing),
         ("shared", Algorithm::HS256, EncodingKey::from_secret(SECRET)),
     ];
