@@ -123,8 +123,8 @@ impl SqliteRepositoryBuilder {
 
     /// Checks everything, opens the file or makes a new one, and starts the thread that owns it.
     ///
-    /// This reads the whole file once, to find damage now and not in a decision, so it blocks for as
-    /// long as that takes: about a second for a million keys.
+    /// This reads the whole file once, to find damage now and not in a decision, and blocks for as
+    /// long as that takes.
     ///
     /// # Errors
     ///

@@ -6,7 +6,7 @@ use rate_limit_core::{
 };
 use rate_limit_sqlite::SqliteRepository;
 
-use crate::support::{Folder, ask, policy, user};
+use crate::support::{Folder, ask, charge, policy, user};
 
 const CAP: u64 = 64;
 
@@ -173,4 +173,26 @@ fn a_file_that_holds_more_is_brought_down_to_the_cap() {
     assert_eq!(store.stats().taken, 200);
     ask(&store, &user(1_000), &policy, 1);
     assert_eq!(store.stats().taken, CAP);
+}
+
+/// What the README says of the size.
+#[test]
+fn a_client_takes_little_of_the_disk() {
+    let (folder, clock) = (Folder::new(), ManualClock::new());
+    let store = folder.open(&clock);
+    let policy = policy(RateLimitPolicy::per_day(60));
+    let clients = 40_000_usize;
+    for hundred in 0..clients / 100 {
+        let one = |number| store.acquire(&charge(&user(100 * hundred + number), &policy, 1));
+        let answers: Vec<_> = (0..100).map(one).collect();
+        for answer in answers {
+            block_on(answer).unwrap();
+        }
+    }
+    let stats = store.stats();
+    println!("{} commits for {} calls", stats.commits, stats.calls);
+    drop(store);
+    let bytes = std::fs::metadata(folder.file()).unwrap().len();
+    println!("{} bytes per client", bytes / clients as u64);
+    assert!(bytes / (clients as u64) < 100, "{bytes}");
 }
