@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use crate::fixed_window::FixedWindow;
+use crate::packed::PackedState;
 use crate::sliding_log::SlidingLog;
 use crate::sliding_window::SlidingWindow;
 use crate::time::{TimeAxis, Timestamp};
@@ -134,6 +135,20 @@ pub trait BucketRule {
     /// Identifies the meaning of the stored state. Versions of a policy with the same format share
     /// a bucket. Contains no `/`.
     fn format(&self) -> String;
+
+    /// Whether every state can be packed. `false` for a state whose size depends on use.
+    const IS_FIXED_SIZE: bool = false;
+
+    /// The state in two words; `None` if it has no fixed size.
+    fn pack(&self, _state: &Self::State) -> Option<PackedState> {
+        None
+    }
+
+    /// The state from two words, under any version of the rule with the same
+    /// [`format`](Self::format); `None` if it has no fixed size.
+    fn unpack(&self, _packed: PackedState) -> Option<Self::State> {
+        None
+    }
 }
 
 /// Something to do with a rule and its state. Written once, it is compiled for every algorithm, so
@@ -184,6 +199,51 @@ macro_rules! algorithms {
                         *bucket = Some(BucketState::$name(state));
                         output
                     })+
+                }
+            }
+
+            /// Visits the rule and a state that lies packed, and packs what becomes of it. `None`
+            /// if such states have no fixed size; the visitor was not asked then.
+            #[inline]
+            pub(crate) fn visit_packed<V: Visitor>(
+                &self,
+                stored: Option<PackedState>,
+                now: Timestamp,
+                visitor: V,
+            ) -> Option<(V::Output, PackedState)> {
+                match self {
+                    $(Self::$name(rule) => {
+                        if !<$name as BucketRule>::IS_FIXED_SIZE {
+                            return None;
+                        }
+                        let mut state = match stored {
+                            Some(packed) => rule.unpack(packed)?,
+                            None => rule.fresh(now),
+                        };
+                        let output = visitor.visit(rule, &mut state);
+                        Some((output, rule.pack(&state)?))
+                    })+
+                }
+            }
+
+            /// See [`BucketRule::IS_FIXED_SIZE`].
+            pub const fn is_fixed_size(&self) -> bool {
+                match self { $(Self::$name(_) => <$name as BucketRule>::IS_FIXED_SIZE),+ }
+            }
+
+            /// See [`BucketRule::pack`]. A state of another algorithm is not packed.
+            pub fn pack(&self, state: &BucketState) -> Option<PackedState> {
+                match (self, state) {
+                    $((Self::$name(rule), BucketState::$name(state)) => rule.pack(state),)+
+                    #[allow(unreachable_patterns)]
+                    _ => None,
+                }
+            }
+
+            /// See [`BucketRule::unpack`].
+            pub fn unpack(&self, packed: PackedState) -> Option<BucketState> {
+                match self {
+                    $(Self::$name(rule) => rule.unpack(packed).map(BucketState::$name)),+
                 }
             }
 

@@ -9,6 +9,7 @@ use crate::adjustment::{Adjusted, Adjustment, Change};
 use crate::algorithm::{BucketRule, BucketState, Healed, Visitor, Wait};
 use crate::charge::{Charge, Charges};
 use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
+use crate::packed::PackedState;
 use crate::penalty::{LadderState, PenaltyLadder};
 use crate::policy::RateLimitPolicy;
 use crate::time::{Now, Timestamp};
@@ -110,6 +111,48 @@ pub fn evaluate_one(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
     let (healed, outcome) = policy.algorithm().visit(&mut record.bucket, now, once);
     record.bucket_changed |= healed == Healed::Yes || outcome.charged.is_some();
     outcome
+}
+
+/// The decision over a single charge on a state that lies packed: [`evaluate_one`] without a record,
+/// for stores that keep what has a fixed size in words.
+///
+/// `stored` is `None` if the store has no state. The answer comes with the state that has to be
+/// stored, or `None` if it stays as it is, which is so for every denial of a sound state. `None`
+/// as a whole if the policy needs more than that: it has a penalty ladder, or its state has no
+/// fixed size.
+///
+/// # Example: a denial has nothing to store
+///
+/// ```
+/// use rate_limit_core::{
+///     Charge, ClientIdentity, Now, RateLimitPolicy, Timestamp, evaluate_packed,
+/// };
+///
+/// let once = RateLimitPolicy::per_minute(1).build()?;
+/// let charge = Charge::new(ClientIdentity::GLOBAL, once.into(), 1);
+/// let now = Now { monotonic: Timestamp::from_nanos(1), utc: Timestamp::from_nanos(1) };
+///
+/// let (first, taken) = evaluate_packed(&charge, None, now).ok_or("a token bucket is packed")?;
+/// assert!(!first.is_violated() && taken.is_some());
+/// let (second, unchanged) = evaluate_packed(&charge, taken, now).ok_or("as before")?;
+/// assert!(second.is_violated() && unchanged.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn evaluate_packed(
+    charge: &Charge,
+    stored: Option<PackedState>,
+    now: Now,
+) -> Option<(Outcome, Option<PackedState>)> {
+    let policy = charge.policy();
+    if ladder(policy).is_some() {
+        return None;
+    }
+    let now = now.on(policy.axis());
+    let once = TestAndTake { now, units: charge.units() };
+    let ((healed, outcome), state) = policy.algorithm().visit_packed(stored, now, once)?;
+    let changed = healed == Healed::Yes || outcome.charged.is_some();
+    Some((outcome, changed.then_some(state)))
 }
 
 /// Carries out one adjustment on its record.

@@ -10,6 +10,7 @@
 //! step up to `3 · limit` units can pass within one window's length.
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, Wait};
+use crate::packed::{PackedState, packed_count};
 use crate::policy::{Asked, DAY_NANOS, PolicyError, RateLimitPolicyBuilder};
 use crate::time::{TimeAxis, Timestamp};
 
@@ -188,6 +189,20 @@ impl BucketRule for FixedWindow {
             Alignment::FirstRequest => format!("fw{}", self.window_nanos),
             Alignment::Utc => format!("fa{}", self.window_nanos),
         }
+    }
+
+    const IS_FIXED_SIZE: bool = true;
+
+    #[inline]
+    fn pack(&self, state: &FixedWindowState) -> Option<PackedState> {
+        Some(PackedState { full_at: self.full_at(state), counts: [packed_count(state.used), 0] })
+    }
+
+    #[inline]
+    fn unpack(&self, packed: PackedState) -> Option<FixedWindowState> {
+        let [used, _] = packed.counts;
+        let start = packed.full_at.minus_nanos(self.window_nanos);
+        Some(FixedWindowState { start, used: used.into() })
     }
 }
 

@@ -18,6 +18,7 @@ mod identity;
 mod inline;
 mod manual_clock;
 mod outcome;
+mod packed;
 mod penalty;
 pub mod policy;
 mod receipt;
@@ -40,11 +41,12 @@ pub use document::{
 pub use enforce::{
     Decide, EnforceError, EnforceRateLimit, EnforceRateLimitBuilder, Enforced, PendingDecision,
 };
-pub use evaluate::{Record, adjust, evaluate, evaluate_one};
+pub use evaluate::{Record, adjust, evaluate, evaluate_one, evaluate_packed};
 pub use fixed_window::{Alignment, FixedWindow, FixedWindowState};
 pub use identity::{ApiKeyDigest, ClientIdentity, IdentityError, IpPrefixes, canonical_address};
 pub use manual_clock::ManualClock;
 pub use outcome::{Outcome, Outcomes, PolicyVerdict};
+pub use packed::PackedState;
 pub use penalty::{LadderState, PenaltyLadder};
 pub use policy::{
     FailureMode, Mode, PolicyError, PolicyName, RateLimitPolicy, RateLimitPolicyBuilder,

@@ -7,6 +7,7 @@
 //! within one window's length. For an exact bound use [`SlidingLog`](crate::SlidingLog).
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, Wait};
+use crate::packed::{PackedState, packed_count};
 use crate::policy::{Asked, PolicyError, RateLimitPolicyBuilder};
 use crate::time::Timestamp;
 
@@ -50,6 +51,16 @@ impl SlidingWindow {
         let weighted = (u128::from(state.previous) * u128::from(left_nanos))
             .div_ceil(u128::from(self.window_nanos));
         state.current.saturating_add(saturating_u64(weighted))
+    }
+
+    /// How long after the start of the present window nothing of these units counts any more.
+    const fn nanos_until_full(&self, current: u64, previous: u64) -> u64 {
+        let windows = match (current, previous) {
+            (0, 0) => 0,
+            (0, _) => 1,
+            _ => 2,
+        };
+        self.window_nanos.saturating_mul(windows)
     }
 
     /// How far into a window the `weighted` units of the window before it have shrunk to `room`.
@@ -151,12 +162,7 @@ impl BucketRule for SlidingWindow {
     }
 
     fn full_at(&self, state: &SlidingWindowState) -> Timestamp {
-        let windows = match (state.current, state.previous) {
-            (0, 0) => 0,
-            (0, _) => 1,
-            _ => 2,
-        };
-        state.start.plus_nanos(self.window_nanos.saturating_mul(windows))
+        state.start.plus_nanos(self.nanos_until_full(state.current, state.previous))
     }
 
     fn capacity(&self) -> u64 {
@@ -173,6 +179,21 @@ impl BucketRule for SlidingWindow {
 
     fn format(&self) -> String {
         format!("sw{}", self.window_nanos)
+    }
+
+    const IS_FIXED_SIZE: bool = true;
+
+    #[inline]
+    fn pack(&self, state: &SlidingWindowState) -> Option<PackedState> {
+        let counts = [packed_count(state.current), packed_count(state.previous)];
+        Some(PackedState { full_at: self.full_at(state), counts })
+    }
+
+    #[inline]
+    fn unpack(&self, packed: PackedState) -> Option<SlidingWindowState> {
+        let [current, previous] = packed.counts.map(u64::from);
+        let start = packed.full_at.minus_nanos(self.nanos_until_full(current, previous));
+        Some(SlidingWindowState { start, current, previous })
     }
 }
 

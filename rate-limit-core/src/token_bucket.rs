@@ -15,6 +15,7 @@
 //! 1 ppm up to 1,000 per second, and by less than 0.1 % up to 1,000,000 per second.
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, MAX_UNITS, Wait};
+use crate::packed::PackedState;
 use crate::policy::{Asked, MAX_TIME_TO_FULL_NANOS, PolicyError, RateLimitPolicyBuilder};
 use crate::time::Timestamp;
 
@@ -173,6 +174,18 @@ impl BucketRule for TokenBucket {
     /// policy share their bucket.
     fn format(&self) -> String {
         "tb".to_owned()
+    }
+
+    const IS_FIXED_SIZE: bool = true;
+
+    #[inline]
+    fn pack(&self, state: &TokenBucketState) -> Option<PackedState> {
+        Some(PackedState { full_at: state.full_at, counts: [0, 0] })
+    }
+
+    #[inline]
+    fn unpack(&self, packed: PackedState) -> Option<TokenBucketState> {
+        Some(TokenBucketState { full_at: packed.full_at })
     }
 }
 
