@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rate_limit_core::{
-    BucketId, Charge, Charges, ClientIdentity, Clock, LadderState, ListedBucket, Page,
-    RateLimitAdministration, RateLimitPolicy, RepositoryError, Reset, Standing, evaluate,
+    BucketId, Charge, Charges, ClientIdentity, Clock, LadderState, ListedBucket, Now, Page,
+    RateLimitAdministration, RateLimitPolicy, RepositoryError, Reset, Standing, TimeAxis, evaluate,
 };
 
+use crate::group::{Group, SLOTS, Tag};
 use crate::repository::MemoryRepository;
-use crate::store::{Place, Store};
+use crate::room::Debts;
+use crate::store::Store;
+use crate::sync::Backoff;
 
 #[async_trait]
 impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
@@ -40,8 +43,8 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         identity: &ClientIdentity,
         policy: &RateLimitPolicy,
     ) -> Result<Reset, RepositoryError> {
-        let in_debt = self.store.reset(&self.place(identity, policy));
-        Ok(if in_debt == 0 { Reset::Nothing } else { Reset::Restored })
+        let was_in_debt = self.store.reset(&self.place(identity, policy));
+        Ok(if was_in_debt { Reset::Restored } else { Reset::Nothing })
     }
 
     /// Looks at every bucket for each page: for operators, not for requests.
@@ -50,13 +53,11 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         after: Option<BucketId>,
         limit: NonZeroUsize,
     ) -> Result<Page, RepositoryError> {
-        let mut buckets: Vec<ListedBucket> = self
-            .store
-            .listed()
-            .into_iter()
-            .filter(|listed| after.is_none_or(|after| listed.id > after))
-            .collect();
+        let mut buckets = self.store.listed();
+        buckets.retain(|listed| after.is_none_or(|after| listed.id > after));
         buckets.sort_unstable_by_key(|listed| listed.id);
+        // A bucket that moved from one group to the other meanwhile was seen in both.
+        buckets.dedup_by_key(|listed| listed.id);
         let complete = buckets.len() <= limit.get();
         buckets.truncate(limit.get());
         let next = buckets.last().filter(|_| !complete).map(|listed| listed.id);
@@ -65,35 +66,55 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
 }
 
 impl<C: Clock> Store<C> {
-    /// Removes what is kept for `place`. Returns how many of its buckets were in debt.
-    fn reset(&self, place: &Place<'_>) -> usize {
-        let Some(guarded) = self.shards.get(place.shard) else {
-            return 0;
+    /// All buckets and places on ladders that are in debt.
+    fn listed(&self) -> Vec<ListedBucket> {
+        let now = self.now(TimeAxis::Utc);
+        let mut listed = Vec::new();
+        let mut list = |id: u128, nanos: u64| {
+            let forgotten_after = Duration::from_nanos(nanos);
+            listed.push(ListedBucket { id: BucketId(id), forgotten_after });
         };
-        let mut shard = guarded.lock();
-        let now = self.now(true);
-        let mut in_debt = 0;
-        for key in [Some(place.bucket), place.ladder].into_iter().flatten() {
-            let slot = shard.find(key).and_then(|number| shard.slot(number));
-            let debt = slot.is_some_and(|slot| slot.forgettable_at(now) > now.monotonic);
-            in_debt += usize::from(debt);
-            self.release(self.forget(&mut shard, key));
-        }
-        guarded.publish(&shard);
-        in_debt
+        self.for_each_in_debt(now, &mut list);
+        self.side.for_each(|shard| {
+            for (key, entry) in shard.entries() {
+                let nanos = entry.forgettable_at.nanos_since(now.monotonic);
+                if nanos > 0 {
+                    list(key.into(), nanos);
+                }
+            }
+        });
+        listed
     }
 
-    /// All buckets that are in debt, one shard after the other.
-    fn listed(&self) -> Vec<ListedBucket> {
-        let now = self.now(true);
-        let mut listed = Vec::new();
-        for guarded in &self.shards {
-            listed.extend(guarded.lock().slots().filter_map(|slot| {
-                let nanos = slot.forgettable_at(now).nanos_since(now.monotonic);
-                let forgotten_after = Duration::from_nanos(nanos);
-                (nanos > 0).then(|| ListedBucket { id: BucketId(slot.key.into()), forgotten_after })
-            }));
+    /// Calls `look` with a name and the debt of each bucket of the table that is in debt.
+    ///
+    /// The name is the tag and, since the rest of the key is not kept, the lower of the numbers of
+    /// both groups in which the bucket may lie.
+    pub(crate) fn for_each_in_debt(&self, now: Now, mut look: impl FnMut(u128, u64)) {
+        let mut debts = Debts::new(&self.clock, now, TimeAxis::Utc);
+        for (number, group) in self.table.groups().enumerate() {
+            for (tag, nanos) in read_debts(group, &mut debts) {
+                if nanos > 0 {
+                    let lower = number.min(self.table.other(tag, number));
+                    look(u128::from(tag.0) << 64 | lower as u128, nanos);
+                }
+            }
         }
-        listed
+    }
+}
+
+/// The tags and debts of a group at one moment.
+fn read_debts<C: Clock>(group: Group<'_>, debts: &mut Debts<'_, C>) -> [(Tag, u64); SLOTS] {
+    let mut backoff = Backoff::default();
+    loop {
+        let version = group.version();
+        let read = std::array::from_fn(|slot| {
+            let tag = group.tag(slot);
+            (tag, debts.nanos(tag, group.full_at(slot)))
+        });
+        if group.is_still(version) {
+            return read;
+        }
+        backoff.wait();
     }
 }

@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::clock::SystemClock;
 use crate::repository::MemoryRepository;
+use crate::table::Table;
 
 /// Builds a [`MemoryRepository`].
 #[derive(Clone, Debug)]
@@ -28,6 +29,14 @@ pub enum MemoryError {
         /// The largest accepted one.
         max: usize,
     },
+    /// The machine has not that much memory.
+    #[error("max_keys = {max_keys} needs {bytes} bytes, which the machine does not provide")]
+    Memory {
+        /// The refused cap.
+        max_keys: usize,
+        /// What a table for it takes.
+        bytes: usize,
+    },
 }
 
 impl MemoryRepositoryBuilder<SystemClock> {
@@ -42,13 +51,16 @@ impl<C: Clock> MemoryRepositoryBuilder<C> {
 
     /// The smallest cap: 64 keys. A request may be charged against several policies at once, and
     /// their buckets must fit beside each other.
-    pub const MIN_MAX_KEYS: usize = 64;
+    pub const MIN_MAX_KEYS: usize = if cfg!(loom) { 4 } else { 64 };
 
     /// The largest cap: 1,000,000,000 keys.
     pub const MAX_MAX_KEYS: usize = 1_000_000_000;
 
-    /// How many buckets are kept at most, 64 to 1,000,000,000. Each entry of a sliding log counts
-    /// as one.
+    /// How many buckets are kept at most, 64 to 1,000,000,000; rounded down to a multiple of five.
+    ///
+    /// What lies aside of the buckets, entries of sliding logs and places on penalty ladders, has a
+    /// cap of its own of the same size. The table takes 25.6 bytes for each key; the operating
+    /// system provides them as they are touched.
     pub fn max_keys(mut self, max_keys: usize) -> Self {
         self.max_keys = max_keys;
         self
@@ -75,12 +87,15 @@ impl<C: Clock> MemoryRepositoryBuilder<C> {
     ///
     /// # Errors
     ///
-    /// [`MemoryError::MaxKeys`] if the cap is out of range.
+    /// [`MemoryError::MaxKeys`] if the cap is out of range, [`MemoryError::Memory`] if the machine
+    /// cannot hold the table.
     pub fn build(self) -> Result<MemoryRepository<C>, MemoryError> {
         let (min, max) = (Self::MIN_MAX_KEYS, Self::MAX_MAX_KEYS);
         if !(min..=max).contains(&self.max_keys) {
             return Err(MemoryError::MaxKeys { max_keys: self.max_keys, min, max });
         }
-        Ok(MemoryRepository::from_parts(self.clock, self.max_keys))
+        let max_keys = self.max_keys;
+        MemoryRepository::with_room(self.clock, max_keys)
+            .ok_or(MemoryError::Memory { max_keys, bytes: Table::bytes(max_keys) })
     }
 }

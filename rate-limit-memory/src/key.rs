@@ -2,8 +2,10 @@
 
 use std::hash::{BuildHasher, Hasher};
 
-use rate_limit_core::{ClientIdentity, RateLimitPolicy};
+use rate_limit_core::{ClientIdentity, RateLimitPolicy, TimeAxis};
 use siphasher::sip128::SipHasher13;
+
+use crate::group::Tag;
 
 /// 128 bits that stand for one bucket.
 ///
@@ -11,10 +13,27 @@ use siphasher::sip128::SipHasher13;
 /// memory dump shows nobody's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Key {
-    /// Tells apart what shares a place.
+    /// Tells apart what shares a place. The lowest bit is not part of the digest, see
+    /// [`Tag::axis`].
     pub(crate) high: u64,
-    /// Picks the place in a shard.
+    /// Picks the place.
     pub(crate) low: u64,
+}
+
+impl Key {
+    #[inline]
+    pub(crate) const fn tag(self) -> Tag {
+        // Two tags of 2^64 are nobody's; their buckets get the next ones.
+        Tag(if self.high < 2 { self.high | 2 } else { self.high })
+    }
+}
+
+impl Tag {
+    /// The axis on which the bucket's instants lie. It is part of the tag, because whether a bucket
+    /// may be forgotten has to be known without knowing its policy.
+    pub(crate) const fn axis(self) -> TimeAxis {
+        if self.0 & 1 == 0 { TimeAxis::Monotonic } else { TimeAxis::Utc }
+    }
 }
 
 /// Makes keys. Its secret is drawn anew in every process, so nobody outside can aim two identities
@@ -57,21 +76,23 @@ impl std::fmt::Debug for KeyRing {
 /// The keyed digest of an identity.
 ///
 /// The key of a bucket is this XOR the digest of the policy. The digest of an identity is uniformly
-/// distributed under a secret key, so two buckets share a key with probability 2^-128, whatever the
+/// distributed under a secret key, so two buckets share a key with probability 2^-127, whatever the
 /// policies are called.
 #[derive(Clone, Copy)]
 pub(crate) struct IdentityDigest(u128);
 
 impl IdentityDigest {
-    /// Picks the shard. All buckets of an identity lie in one shard, so that a decision over
-    /// several policies of one identity takes one lock.
+    /// Picks the shard of the side table. What lies there of one identity lies in one shard.
     #[allow(clippy::cast_possible_truncation, reason = "a shard number needs few of the bits")]
     pub(crate) const fn shard_bits(self) -> usize {
         (self.0 >> 64) as usize
     }
 
+    #[inline]
     pub(crate) fn bucket(self, policy: &RateLimitPolicy) -> Key {
-        Key::from(self.0 ^ policy.bucket_digest())
+        let mut key = Key::from(self.0 ^ policy.bucket_digest());
+        key.high = (key.high & !1) | u64::from(policy.axis() == TimeAxis::Utc);
+        key
     }
 
     pub(crate) fn ladder(self, policy: &RateLimitPolicy) -> Key {

@@ -3,20 +3,24 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod administration;
+mod aside;
 mod builder;
 mod clock;
 mod documents;
+mod group;
+mod held;
 mod key;
-mod records;
 mod repository;
 mod room;
-mod shard;
-mod slot;
+mod side;
 mod stats;
 mod store;
 mod sync;
+mod table;
 
 pub use builder::{MemoryError, MemoryRepositoryBuilder};
 pub use clock::SystemClock;
+#[cfg(feature = "quanta")]
+pub use clock::TimeStampCounterClock;
 pub use repository::MemoryRepository;
 pub use stats::MemoryStats;

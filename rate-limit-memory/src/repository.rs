@@ -1,5 +1,7 @@
 //! The port, implemented.
 
+use std::alloc::{Layout, handle_alloc_error};
+
 use rate_limit_core::{
     Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, RateLimitPolicy,
     RateLimitRepository, Record, Settle, adjust, evaluate,
@@ -12,7 +14,7 @@ use crate::documents::Documents;
 use crate::key::{IdentityDigest, KeyRing};
 use crate::stats::MemoryStats;
 use crate::store::{Place, Store};
-use crate::sync::Ordering;
+use crate::table::Table;
 
 /// Buckets in the memory of this process.
 ///
@@ -37,17 +39,27 @@ pub struct MemoryRepository<C = SystemClock> {
 
 impl MemoryRepository {
     /// A store for at most 1,000,000 keys on the operating system's clock.
+    ///
+    /// # Aborts
+    ///
+    /// If there are no 26 MB of memory, as every allocation does. To be told instead, use
+    /// [`builder`](Self::builder).
     pub fn new() -> Self {
-        Self::from_parts(
-            SystemClock::new(),
-            MemoryRepositoryBuilder::<SystemClock>::DEFAULT_MAX_KEYS,
-        )
+        let max_keys = MemoryRepositoryBuilder::<SystemClock>::DEFAULT_MAX_KEYS;
+        Self::with_room(SystemClock::new(), max_keys).unwrap_or_else(|| out_of_memory(max_keys))
     }
 
     /// Begins to build a store.
     pub fn builder() -> MemoryRepositoryBuilder<SystemClock> {
         MemoryRepositoryBuilder::new()
     }
+}
+
+/// What the standard library does when there is no memory for a collection.
+#[cold]
+fn out_of_memory(max_keys: usize) -> ! {
+    let layout = Layout::array::<u8>(Table::bytes(max_keys)).unwrap_or(Layout::new::<usize>());
+    handle_alloc_error(layout)
 }
 
 impl Default for MemoryRepository {
@@ -57,14 +69,16 @@ impl Default for MemoryRepository {
 }
 
 impl<C: Clock> MemoryRepository<C> {
-    pub(crate) fn from_parts(clock: C, max_keys: usize) -> Self {
-        let store = Store::new(clock, max_keys, shard_count());
-        Self { store, keys: KeyRing::new(), documents: Documents::default() }
+    /// `None` if there is no memory for that many keys.
+    pub(crate) fn with_room(clock: C, max_keys: usize) -> Option<Self> {
+        let store = Store::new(clock, max_keys)?;
+        Some(Self { store, keys: KeyRing::new(), documents: Documents::default() })
     }
 
-    /// How full the store is and what it had to forget.
+    /// How full the store is and what it had to forget. Looks at every place, which takes about a
+    /// millisecond for each 16 MB: for operators, not for requests.
     pub fn stats(&self) -> MemoryStats {
-        self.store.counters.read(self.store.taken.load(Ordering::Relaxed), self.store.cap)
+        self.store.stats()
     }
 
     pub(crate) fn place<'a>(
@@ -89,40 +103,23 @@ impl<C: Clock> MemoryRepository<C> {
         })
     }
 
-    /// Decides `N` charges if all their buckets are known; see [`Store::transact_known`].
-    fn acquire_known<const N: usize>(&self, charges: &Charges) -> Option<Acquire> {
-        let mut places = self.places(charges);
-        let mut known = [places.next()?; N];
-        for (place, next) in known.iter_mut().skip(1).zip(places) {
-            *place = next;
-        }
-        let decide = |records: &mut [Record], now| Answer::ready(evaluate(charges, records, now));
-        self.store.transact_known(&known, decide)
+    /// Decides any charges.
+    fn acquire_all(&self, charges: &Charges) -> Acquire {
+        let places: SmallVec<[Place<'_>; 4]> = self.places(charges).collect();
+        let decide = |records: &mut [Record], now| evaluate(charges, records, now);
+        Answer::ready(self.store.transact(&places, decide))
     }
-}
-
-/// Enough shards that two threads rarely meet in one, few enough to look at all of them when room
-/// has to be made.
-fn shard_count() -> usize {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    (threads * 8).clamp(16, 256)
 }
 
 impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
-        // Nearly every request is charged against few buckets, which are known.
-        let known = match charges.len() {
-            1 => self.acquire_known::<1>(charges),
-            2 => self.acquire_known::<2>(charges),
-            3 => self.acquire_known::<3>(charges),
-            4 => self.acquire_known::<4>(charges),
-            _ => None,
-        };
-        known.unwrap_or_else(|| {
-            let places: SmallVec<[Place<'_>; 4]> = self.places(charges).collect();
-            let decide = |records: &mut [Record], now| evaluate(charges, records, now);
-            Answer::ready(self.store.transact(&places, decide))
-        })
+        if let (1, Some(charge)) = (charges.len(), charges.get(0)) {
+            let key = self.keys.digest(charge.identity()).bucket(charge.policy());
+            if let Some(decided) = self.store.decide_known(charge, key) {
+                return decided;
+            }
+        }
+        self.acquire_all(charges)
     }
 
     fn settle(&self, adjustments: &Adjustments) -> Settle {

@@ -1,106 +1,262 @@
-//! The hard cap: who may come in, and who has to go.
+//! The hard cap: where a new bucket goes, and who has to go for it.
 //!
-//! Room is reserved before a bucket comes into being, so the number of buckets never exceeds the
-//! cap, not even for a moment. When there is no room, the bucket goes that may be forgotten first:
-//! one that is as good as new if there is any, otherwise the one with the least debt, measured by
-//! the time until it would have been paid. What is lost with it is counted.
+//! A new bucket has ten places in the two groups of its key. It takes one that nobody has, or one
+//! whose bucket is as good as new, which is nobody's by definition: nothing has to clear it first.
+//! If there is none, the buckets there are asked whether their other group has such a place, and the
+//! first that finds one moves. So nothing in debt is lost until seven tenths of all places are in
+//! debt; at nine tenths one newcomer in forty is too many.
 //!
-//! To make a client's debt the least, an attacker has to run up more debt than that in as many
-//! other buckets as the cap allows; unused or nearly full buckets never push out an empty one.
+//! Then the bucket with the least debt of the ten goes, measured by the time until it would
+//! have been full, and its debt is counted as forgiven.
+//!
+//! Looking for such a place elsewhere is a walk through memory that is likely to be far. After it was
+//! in vain several times in a row the table is full, and then one newcomer in sixteen looks, so that
+//! a flood is cheap and the end of it is noticed.
+//!
+//! # What an attacker can make of it
+//!
+//! The newcomer gets the place whatever its own debt is, so every client is limited from its first
+//! unit on, and nobody is denied for want of room. A newcomer with little debt is itself the next to
+//! go. So a flood of strangers, however many, costs a group one bucket, the one with the least debt,
+//! and from then on displaces only itself. To wash off a debt, one has to run up a greater one in all
+//! other places where it may lie, which are in two groups that nobody outside can tell.
 
-use rate_limit_core::{Clock, Now, Timestamp};
+use crossbeam_utils::CachePadded;
+use rate_limit_core::{Clock, Now, PackedState, TimeAxis, Timestamp};
 
-use crate::shard::{Front, Shard};
-use crate::store::{Guarded, Store};
-use crate::sync::Ordering;
+use crate::group::{SLOTS, Tag};
+use crate::held::Held;
+use crate::stats::Counters;
+use crate::sync::{AtomicU64, Ordering};
+use crate::table::{Home, Spot, Table};
 
-/// How many forgettable slots a call clears from each shard that it has locked anyway. More than
-/// one, so that clearing is faster than filling, and few, so that no call pays for many others.
-const SWEEP: usize = 4;
+/// Searches for a better place that were in vain since the last one that was not.
+///
+/// Relaxed, because the number decides where to look, never what is true.
+#[derive(Debug, Default)]
+pub(crate) struct Vain(CachePadded<AtomicU64>);
 
-/// How long a slot that is as good as new stays before it is cleared although there is room: one
-/// second. A busy client's bucket is full again between any two requests if the rate is high;
-/// clearing it each time would cost more than keeping it.
-const GRACE_NANOS: u64 = 1_000_000_000;
+impl Vain {
+    const MANY: u64 = 32;
 
-impl<C: Clock> Store<C> {
-    /// Reserves room if there is some.
-    ///
-    /// Relaxed, because the number guards no memory: buckets are only touched under their locks.
-    pub(crate) fn try_reserve(&self, room: usize) -> bool {
-        let fits = |taken: usize| taken.checked_add(room).filter(|sum| *sum <= self.cap);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_ok()
+    /// Whether the owner of `tag` should look.
+    fn is_worth_a_search(&self, tag: Tag) -> bool {
+        self.0.load(Ordering::Relaxed) < Self::MANY || (tag.0 >> 1).is_multiple_of(16)
     }
 
-    /// Gives room back.
-    pub(crate) fn release(&self, room: usize) {
-        self.taken.fetch_sub(room, Ordering::Relaxed);
-    }
-
-    /// Reserves room by forgetting other buckets. No shard may be locked by the caller.
-    pub(crate) fn make_room(&self, room: usize, now: Now) {
-        while !self.try_reserve(room) {
-            self.forget_one(now);
+    fn found(&self, is_found: bool) {
+        let before = self.0.load(Ordering::Relaxed);
+        let after = if is_found { 0 } else { (before + 1).min(Self::MANY) };
+        if before != after {
+            self.0.store(after, Ordering::Relaxed);
         }
     }
+}
 
-    /// Forgets the bucket that may be forgotten first.
-    ///
-    /// The hints of the shards are lower bounds. A shard whose front, brought up to date, is no
-    /// later than every other shard's hint holds the true first one. Under contention the search
-    /// may settle for one that was first a moment ago.
-    fn forget_one(&self, now: Now) {
-        for _ in 0..=self.shards.len() {
-            let Some((guarded, next)) = self.most_promising_shard() else {
-                return;
-            };
-            let mut shard = guarded.lock();
-            match shard.settle_front(now) {
-                // What has expired may go whatever the other shards hold.
-                Some((key, forgettable_at)) if forgettable_at <= next.max(now.monotonic) => {
-                    self.counters.forgot(forgettable_at.nanos_since(now.monotonic));
-                    self.release(self.forget(&mut shard, key));
-                    return guarded.publish(&shard);
-                }
-                _ => guarded.publish(&shard),
+/// How much each bucket lacks at one moment.
+#[derive(Debug)]
+pub(crate) struct Debts<'a, C> {
+    clock: &'a C,
+    now: Now,
+    is_utc_read: bool,
+}
+
+impl<'a, C: Clock> Debts<'a, C> {
+    /// `is_utc_read` says whether `now` holds the time of day.
+    pub(crate) fn new(clock: &'a C, now: Now, axis: TimeAxis) -> Self {
+        Self { clock, now, is_utc_read: axis == TimeAxis::Utc }
+    }
+
+    /// Nanoseconds until the bucket is as good as new; zero if it is, or if there is none.
+    #[inline]
+    pub(crate) fn nanos(&mut self, tag: Tag, full_at: Timestamp) -> u64 {
+        if tag == Tag::NOBODY {
+            return 0;
+        }
+        if tag.axis() == TimeAxis::Utc && !self.is_utc_read {
+            // Few buckets follow the time of day, so it is read when the first of them is met.
+            self.now.utc = self.clock.utc_now();
+            self.is_utc_read = true;
+        }
+        full_at.nanos_since(self.now.on(tag.axis()))
+    }
+}
+
+/// What putting a new bucket into its place needs to know besides the place.
+pub(crate) struct Room<'a, C> {
+    pub(crate) table: &'a Table,
+    pub(crate) debts: Debts<'a, C>,
+    pub(crate) vain: &'a Vain,
+    pub(crate) counters: &'a Counters,
+}
+
+/// Puts a new bucket into a place among the held groups, both of its own among them, and says which.
+/// Places in `keep` are not touched.
+pub(crate) fn insert<C: Clock>(
+    room: &mut Room<'_, C>,
+    held: &mut Held<'_>,
+    (home, state): (Home, PackedState),
+    keep: &[Spot],
+) -> Option<Spot> {
+    let groups = [home.first, room.table.other(home.tag, home.first)];
+    let (debt_nanos, mut spot) = least(held, groups, keep, &mut room.debts)?;
+    if debt_nanos > 0 {
+        let way = room.vain.is_worth_a_search(home.tag).then(|| {
+            let way = make_way(room.table, held, groups, keep, &mut room.debts);
+            room.vain.found(way.is_some());
+            way
+        });
+        match way.flatten() {
+            Some(left) => spot = left,
+            None => room.counters.forgot(debt_nanos),
+        }
+    }
+    held.group_mut(spot.group)?.set(spot.slot, home.tag, state);
+    Some(spot)
+}
+
+/// The first place of two groups that is free, otherwise the one with the least debt, with that debt.
+fn least<C: Clock>(
+    held: &Held<'_>,
+    groups: [usize; 2],
+    keep: &[Spot],
+    debts: &mut Debts<'_, C>,
+) -> Option<(u64, Spot)> {
+    let mut least: Option<(u64, Spot)> = None;
+    for number in groups {
+        let group = held.group(number)?;
+        for slot in 0..SLOTS {
+            let spot = Spot { group: number, slot };
+            if keep.contains(&spot) {
+                continue;
+            }
+            let debt_nanos = debts.nanos(group.tag(slot), group.full_at(slot));
+            if debt_nanos == 0 {
+                return Some((0, spot));
+            }
+            if least.is_none_or(|(nanos, _)| debt_nanos < nanos) {
+                least = Some((debt_nanos, spot));
             }
         }
     }
+    least
+}
 
-    /// The shard with the earliest hint, and the earliest hint of all others.
-    fn most_promising_shard(&self) -> Option<(&Guarded, Timestamp)> {
-        let (mut best, mut earliest) = (None, Timestamp::LAST);
-        let mut next = Timestamp::LAST;
-        for guarded in &self.shards {
-            let hint = guarded.earliest();
-            if best.is_none() || hint < earliest {
-                (best, next, earliest) = (Some(&**guarded), earliest, hint);
-            } else {
-                next = next.min(hint);
+/// Moves one of the buckets in two groups to its own other group. Returns the place it has left.
+fn make_way<C: Clock>(
+    table: &Table,
+    held: &Held<'_>,
+    groups: [usize; 2],
+    keep: &[Spot],
+    debts: &mut Debts<'_, C>,
+) -> Option<Spot> {
+    let spots = (0..SLOTS).flat_map(|slot| groups.map(|group| Spot { group, slot }));
+    spots.filter(|spot| !keep.contains(spot)).find(|spot| {
+        let moved = held.group(spot.group).and_then(|group| {
+            let (tag, state) = (group.tag(spot.slot), group.state(spot.slot));
+            move_to(table, held, table.other(tag, spot.group), (tag, state), debts)
+        });
+        moved.is_some()
+    })
+}
+
+/// Puts a bucket into a free place of `number`, a group that nobody else is writing. Returns whether
+/// there was one.
+fn move_to<C: Clock>(
+    table: &Table,
+    held: &Held<'_>,
+    number: usize,
+    (tag, state): (Tag, PackedState),
+    debts: &mut Debts<'_, C>,
+) -> Option<()> {
+    if held.group(number).is_some() {
+        return None;
+    }
+    let group = table.group(number);
+    // Neither waits: this call holds other groups.
+    let version = group.version_if_free()?;
+    let free = (0..SLOTS).find(|slot| debts.nanos(group.tag(*slot), group.full_at(*slot)) == 0)?;
+    group.try_write(version)?.set(free, tag, state);
+    Some(())
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use rate_limit_core::ManualClock;
+    use smallvec::smallvec;
+
+    use super::*;
+
+    /// A store of two groups, full of debts of 10, 11 … 19 at the instant zero of both axes; the
+    /// bucket with 10 lies in the second group.
+    fn full() -> (Table, ManualClock) {
+        let table = Table::new(2 * SLOTS).unwrap();
+        for group in 0..2 {
+            let mut writing = table.group(group).write();
+            for slot in 0..SLOTS {
+                let debt = 10 + ((1 - group) * SLOTS + slot) as u64;
+                // Even, so on the monotonic axis; in either half of the numbers alike.
+                let tag = Tag((slot as u64) << 61 | (group as u64) << 8 | 2);
+                let full_at = Timestamp::from_nanos(debt);
+                writing.set(slot, tag, PackedState { full_at, counts: [0, 0] });
             }
         }
-        Some((best?, next))
+        (table, ManualClock::new())
     }
 
-    /// Whether a shard has slots to clear, as far as its hint tells.
-    pub(crate) fn is_sweep_due(guarded: &Guarded, now: Now) -> bool {
-        guarded.earliest() <= now.monotonic.minus_nanos(GRACE_NANOS)
+    /// Puts a newcomer with a debt of one into the table; returns which debts are left, and what was
+    /// counted as lost.
+    fn come(table: &Table, clock: &ManualClock, now: u64, tag: Tag) -> (Vec<u64>, u64) {
+        let home = Home { tag, first: 0 };
+        let counters = Counters::default();
+        let now = Now { monotonic: Timestamp::from_nanos(now), utc: Timestamp::ORIGIN };
+        let vain = Vain::default();
+        let debts = Debts::new(clock, now, TimeAxis::Monotonic);
+        let mut room = Room { table, debts, vain: &vain, counters: &counters };
+        let mut held = Held::waiting(table, smallvec![0, table.other(tag, 0)]);
+        let state = PackedState { full_at: Timestamp::from_nanos(1), counts: [0, 0] };
+        insert(&mut room, &mut held, (home, state), &[]).unwrap();
+        drop(held);
+        let spots = (0..2).flat_map(|group| (0..SLOTS).map(move |slot| (group, slot)));
+        let mut left: Vec<u64> =
+            spots.map(|(group, slot)| table.group(group).full_at(slot).as_nanos()).collect();
+        left.sort_unstable();
+        let lost = counters.read(0, 0, 0).forgiven.as_nanos();
+        (left, u64::try_from(lost).unwrap())
     }
 
-    /// Clears a few slots that are as good as new. Called with every change of a shard, so that a
-    /// flood is cleared by the traffic after it, whatever keys that has.
-    pub(crate) fn sweep(&self, shard: &mut Shard, now: Now) {
-        let overdue = now.monotonic.minus_nanos(GRACE_NANOS);
-        for _ in 0..SWEEP {
-            if shard.earliest() > overdue {
-                return;
-            }
-            if let Front::Settled(key, forgettable_at) = shard.touch_front(now) {
-                if forgettable_at > overdue {
-                    return;
-                }
-                self.release(self.forget(shard, key));
-            }
-        }
+    /// A tag whose two groups are both of a table of two.
+    const ACROSS: Tag = Tag(u64::MAX - 1);
+
+    /// A tag whose groups are both the first one.
+    const AT_HOME: Tag = Tag(4);
+
+    #[test]
+    fn the_least_debt_of_all_candidates_goes_and_is_counted() {
+        let (table, clock) = full();
+        let (left, lost) = come(&table, &clock, 0, ACROSS);
+        assert_eq!(left, [1, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        assert_eq!(lost, 10);
+        // The next one pushes out the newcomer and nobody else.
+        let (left, lost) = come(&table, &clock, 0, Tag(u64::MAX - 3));
+        assert_eq!(left, [1, 11, 12, 13, 14, 15, 16, 17, 18, 19]);
+        assert_eq!(lost, 1);
+    }
+
+    #[test]
+    fn what_is_as_good_as_new_goes_before_the_least_debt() {
+        let (table, clock) = full();
+        let (left, lost) = come(&table, &clock, 10, ACROSS);
+        assert_eq!((left.first(), left.get(1), lost), (Some(&1), Some(&11), 0));
+    }
+
+    #[test]
+    fn a_bucket_moves_to_its_other_group_before_one_goes() {
+        let (table, clock) = full();
+        table.group(1).write().clear(0);
+        // Both of this newcomer's groups are the first one, which is full.
+        let (left, lost) = come(&table, &clock, 0, AT_HOME);
+        assert_eq!(left, [1, 11, 12, 13, 14, 15, 16, 17, 18, 19], "10 was the free place");
+        assert_eq!(lost, 0);
     }
 }

@@ -1,89 +1,69 @@
-//! Buckets in shards, and the one way to change them.
+//! All that is kept, and the one way to change it.
 //!
-//! [`Store::transact`] locks the shards of all buckets it is given, in ascending order so that no
-//! two calls can wait for each other, reads the clock, and lets the caller decide. Since every
-//! change happens under the locks of all buckets involved, a decision over several of them is one
-//! atomic step.
-//!
-//! The side table is a concurrent map of its own, but only whoever holds the shard lock of a key
-//! touches its entry, so its inner locks are held for single look-ups and guard nothing else.
+//! [`Store::transact`] reads the buckets of a call, reads the clock, lets the caller decide, and
+//! writes what has changed, all of it at one moment; see [`group`](crate::group) for how. Most calls
+//! are about one bucket that is known already, and take [`Store::decide_known`], which is the same
+//! without lists.
 
-use crossbeam_utils::CachePadded;
-use dashmap::DashMap;
-use rate_limit_core::{Clock, Now, RateLimitPolicy, Record, TimeAxis, Timestamp};
+use rate_limit_core::{
+    Acquire, Answer, Charge, Clock, Now, Outcomes, RateLimitPolicy, Record, TimeAxis, Timestamp,
+    evaluate_packed,
+};
 use smallvec::SmallVec;
 
-use crate::key::{IdentityDigest, Key, Prehashed};
-use crate::records::{Aside, Found, find};
-use crate::shard::Shard;
-use crate::slot::{Packed, Unpacked};
-use crate::stats::Counters;
-use crate::sync::{AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering, lock};
+use crate::held::{Held, Seen};
+use crate::key::{IdentityDigest, Key};
+use crate::room::{Debts, Room, Vain, insert};
+use crate::side::Side;
+use crate::stats::{Counters, MemoryStats};
+use crate::sync::Backoff;
+use crate::table::{Home, Spot, Table, find};
 
 /// See the module documentation.
 #[derive(Debug)]
 pub(crate) struct Store<C> {
     pub(crate) clock: C,
-    pub(crate) shards: Box<[CachePadded<Guarded>]>,
-    /// States that do not fit a slot.
-    pub(crate) side: DashMap<Key, Aside, Prehashed>,
-    /// How much of the cap is taken or reserved.
-    pub(crate) taken: AtomicUsize,
-    pub(crate) cap: usize,
+    pub(crate) table: Table,
+    pub(crate) side: Side,
     pub(crate) counters: Counters,
-}
-
-/// A shard behind its lock.
-#[derive(Debug)]
-pub(crate) struct Guarded {
-    shard: Mutex<Shard>,
-    /// [`Shard::earliest`] in nanoseconds, readable without the lock. A hint: it decides where to
-    /// look, never what is true, so relaxed ordering is enough.
-    earliest: AtomicU64,
+    vain: Vain,
+    max_keys: usize,
 }
 
 /// The buckets of one charge.
 #[derive(Clone, Copy)]
 pub(crate) struct Place<'a> {
     pub(crate) policy: &'a RateLimitPolicy,
-    pub(crate) shard: usize,
     pub(crate) bucket: Key,
     /// The client's place on the penalty ladder, if the policy has one.
     pub(crate) ladder: Option<Key>,
+    /// The shard of the side table.
+    pub(crate) shard: usize,
 }
 
-/// The locked shards of one call, by ascending number.
-pub(crate) type Locked<'a> = SmallVec<[(usize, MutexGuard<'a, Shard>); 2]>;
+/// A place in the table as it was read.
+pub(crate) struct Reading<'p, 'a> {
+    pub(crate) place: &'p Place<'a>,
+    pub(crate) home: Home,
+    pub(crate) spot: Option<Spot>,
+}
 
-impl Guarded {
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Shard> {
-        lock(&self.shard)
-    }
+/// One record for each place.
+pub(crate) type Records = SmallVec<[Record; 2]>;
 
-    /// Publishes the hint before the lock is given back.
-    pub(crate) fn publish(&self, shard: &Shard) {
-        self.earliest.store(shard.earliest().as_nanos(), Ordering::Relaxed);
-    }
-
-    pub(crate) fn earliest(&self) -> Timestamp {
-        Timestamp::from_nanos(self.earliest.load(Ordering::Relaxed))
+impl Place<'_> {
+    /// Whether something of it lies in the side table.
+    fn is_aside(&self) -> bool {
+        self.ladder.is_some() || !self.policy.algorithm().is_fixed_size()
     }
 }
 
 impl<C: Clock> Store<C> {
-    pub(crate) fn new(clock: C, cap: usize, shards: usize) -> Self {
-        let guarded = || {
-            let earliest = AtomicU64::new(Timestamp::LAST.as_nanos());
-            CachePadded::new(Guarded { shard: Mutex::default(), earliest })
-        };
-        Self {
-            clock,
-            shards: std::iter::repeat_with(guarded).take(shards.next_power_of_two()).collect(),
-            side: DashMap::with_hasher(Prehashed),
-            taken: AtomicUsize::new(0),
-            cap,
-            counters: Counters::default(),
-        }
+    /// `None` if there is no memory for that many keys.
+    pub(crate) fn new(clock: C, max_keys: usize) -> Option<Self> {
+        let (table, side) = (Table::new(max_keys)?, Side::new(max_keys));
+        let (counters, vain) = (Counters::default(), Vain::default());
+        Some(Self { clock, table, side, counters, vain, max_keys })
     }
 
     pub(crate) fn place<'a>(
@@ -93,154 +73,159 @@ impl<C: Clock> Store<C> {
     ) -> Place<'a> {
         Place {
             policy,
-            shard: digest.shard_bits() & (self.shards.len() - 1),
             bucket: digest.bucket(policy),
             ladder: policy
                 .penalty()
                 .filter(|_| policy.is_enforced())
                 .map(|_| digest.ladder(policy)),
+            shard: self.side.shard_of(digest.shard_bits()),
+        }
+    }
+
+    /// Decides a single charge on a bucket that is known and lies in the table, which is what nearly
+    /// every request finds. `None` if it is not such a bucket, and then nothing was done.
+    #[inline]
+    pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Acquire> {
+        let home = self.table.home(key);
+        let axis = charge.policy().axis();
+        let mut backoff = Backoff::default();
+        loop {
+            let mut read = None;
+            let spot = find(&self.table, home, |_, version| read = Some(version))?;
+            let (group, version) = (self.table.group(spot.group), read?);
+            let stored = group.state(spot.slot);
+            let now = self.now(axis);
+            let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
+            let is_done = match changed {
+                None => group.is_still(version),
+                Some(state) => match group.try_write(version) {
+                    Some(mut writing) => {
+                        writing.set_state(spot.slot, state);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if is_done {
+                return Some(Answer::ready(Outcomes::one(outcome)));
+            }
+            backoff.wait();
         }
     }
 
     /// Changes the buckets at `places` in one atomic step.
     ///
-    /// `decide` gets one record per place and changes them; it is called exactly once, at an
-    /// instant that was read while all the buckets were locked.
+    /// `decide` gets one record per place and changes them, at an instant that is read while they
+    /// stand still. Should somebody else have been faster, it is asked again with new records.
     pub(crate) fn transact<T>(
         &self,
         places: &[Place<'_>],
-        decide: impl FnOnce(&mut [Record], Now) -> T,
+        decide: impl Fn(&mut [Record], Now) -> T,
     ) -> T {
-        let utc = places.iter().any(|place| place.policy.axis() == TimeAxis::Utc);
-        let mut reserved = 0;
-        let (mut locked, found) = loop {
-            let locked = self.lock_all(places);
-            let found: SmallVec<[Found<'_, '_>; 4]> =
-                places.iter().map(|place| find(&locked, place)).collect();
-            let wanted: usize = found.iter().map(Found::room_wanted).sum();
-            if wanted <= reserved || self.try_reserve(wanted - reserved) {
-                reserved = wanted.max(reserved);
-                break (locked, found);
-            }
-            // There is no room. Making some needs the locks of other shards, which must not be
-            // waited for while holding any.
-            drop((found, locked));
-            self.make_room(wanted - reserved, self.now(utc));
-            reserved = wanted;
-        };
-        let now = self.now(utc);
-        let mut records: SmallVec<[Record; 4]> =
-            found.iter().map(|found| self.take_record(&locked, found)).collect();
-        let answer = decide(&mut records, now);
-        let mut used = 0;
-        for (found, record) in found.iter().zip(records) {
-            if let Some((_, shard)) = locked.get_mut(found.locked) {
-                used += self.put_bucket(shard, found, record.bucket, record.bucket_changed, now);
-                if record.ladder_changed {
-                    used += self.put_ladder(shard, found, record.ladder, now);
+        let axis = axis(places);
+        if places.iter().any(Place::is_aside) {
+            return self.transact_aside(places, axis, decide);
+        }
+        let mut backoff = Backoff::default();
+        loop {
+            let mut seen = Seen::new();
+            let readings: SmallVec<[Reading<'_, '_>; 2]> =
+                places.iter().map(|place| self.read(place, &mut seen)).collect();
+            let mut records: Records = readings.iter().map(|one| self.table_record(one)).collect();
+            let now = self.now(axis);
+            let answer = decide(&mut records, now);
+            if records.iter().all(|record| !record.bucket_changed) {
+                if seen.iter().all(|(number, version)| self.table.group(*number).is_still(*version))
+                {
+                    return answer;
                 }
+            } else if let Some(mut held) = Held::unchanged(&self.table, &mut seen) {
+                self.write(&mut held, &readings, &records, (now, axis));
+                return answer;
             }
+            backoff.wait();
         }
-        if reserved > used {
-            self.release(reserved - used);
-        }
-        for (number, shard) in &mut locked {
-            self.finish(*number, shard, now, used);
-        }
-        answer
     }
 
-    /// [`transact`](Self::transact) for buckets that all exist, lie in one shard and need no side
-    /// table, which is what nearly every request finds: one lock, one look-up for each. `None` if
-    /// they are not such buckets, and then nothing was done.
-    pub(crate) fn transact_known<const N: usize, T>(
+    /// Looks up a place, noting the groups that were looked at.
+    pub(crate) fn read<'p, 'a>(&self, place: &'p Place<'a>, seen: &mut Seen) -> Reading<'p, 'a> {
+        let home = self.table.home(place.bucket);
+        let spot = find(&self.table, home, |number, version| seen.push((number, version)));
+        Reading { place, home, spot }
+    }
+
+    /// What the table holds for a place.
+    pub(crate) fn table_record(&self, reading: &Reading<'_, '_>) -> Record {
+        let bucket = reading.spot.and_then(|spot| {
+            let packed = self.table.group(spot.group).state(spot.slot);
+            reading.place.policy.algorithm().unpack(packed)
+        });
+        Record { bucket, ..Record::EMPTY }
+    }
+
+    /// Writes the buckets that have changed into the groups that are held for it. Known ones first:
+    /// a new one must not take the place of another bucket of the same call.
+    pub(crate) fn write(
         &self,
-        places: &[Place<'_>; N],
-        decide: impl FnOnce(&mut [Record], Now) -> T,
-    ) -> Option<T> {
-        let shard_number = places.first()?.shard;
-        let elsewhere = |place: &Place<'_>| place.shard != shard_number || place.ladder.is_some();
-        if places.iter().any(elsewhere) {
-            return None;
-        }
-        let guarded = self.shards.get(shard_number)?;
-        let mut shard = guarded.lock();
-        let mut numbers = [0; N];
-        let mut records = [const { Record::EMPTY }; N];
-        let mut utc = false;
-        for ((place, number), record) in places.iter().zip(&mut numbers).zip(&mut records) {
-            let algorithm = place.policy.algorithm();
-            *number = shard.find(place.bucket)?;
-            let Unpacked::Here(state) = shard.slot(*number)?.packed.unpack(algorithm) else {
-                return None;
-            };
-            record.bucket = Some(state);
-            utc |= algorithm.axis() == TimeAxis::Utc;
-        }
-        let now = self.now(utc);
-        let answer = decide(&mut records, now);
-        for ((place, number), record) in places.iter().zip(numbers).zip(&records) {
-            let (true, Some(state)) = (record.bucket_changed, &record.bucket) else {
+        held: &mut Held<'_>,
+        readings: &[Reading<'_, '_>],
+        records: &[Record],
+        (now, axis): (Now, TimeAxis),
+    ) {
+        let mut keep: SmallVec<[Spot; 4]> = readings.iter().filter_map(|one| one.spot).collect();
+        let changed = || readings.iter().zip(records).filter(|(_, record)| record.bucket_changed);
+        let packed = |reading: &Reading<'_, '_>, record: &Record| {
+            let algorithm = reading.place.policy.algorithm();
+            record.bucket.as_ref().and_then(|state| algorithm.pack(state))
+        };
+        for (reading, record) in changed() {
+            let (Some(spot), Some(state)) = (reading.spot, packed(reading, record)) else {
                 continue;
             };
-            let packed = Packed::new(place.policy.algorithm(), state);
-            let (Some(packed), Some(slot)) = (packed, shard.slot_mut(number)) else {
-                continue;
-            };
-            slot.packed = packed;
-            if slot.forgettable_at(now) < slot.queued_at {
-                shard.requeue(number, now);
-                guarded.publish(&shard);
+            if let Some(writing) = held.group_mut(spot.group) {
+                writing.set_state(spot.slot, state);
             }
         }
-        if Self::is_sweep_due(guarded, now) {
-            self.sweep(&mut shard, now);
-            guarded.publish(&shard);
+        let mut room = Room {
+            table: &self.table,
+            debts: Debts::new(&self.clock, now, axis),
+            vain: &self.vain,
+            counters: &self.counters,
+        };
+        for (reading, record) in changed().filter(|(reading, _)| reading.spot.is_none()) {
+            let Some(state) = packed(reading, record) else {
+                continue;
+            };
+            let new = (reading.home, state);
+            keep.extend(insert(&mut room, held, new, &keep));
         }
-        Some(answer)
     }
 
-    /// Both instants; the time of day only if somebody asks for it.
-    #[allow(clippy::fn_params_excessive_bools, reason = "private")]
-    pub(crate) fn now(&self, utc: bool) -> Now {
-        let utc = if utc { self.clock.utc_now() } else { Timestamp::ORIGIN };
+    /// Both instants; the time of day only if somebody counts on it.
+    #[inline]
+    pub(crate) fn now(&self, axis: TimeAxis) -> Now {
+        let utc = match axis {
+            TimeAxis::Monotonic => Timestamp::ORIGIN,
+            TimeAxis::Utc => self.clock.utc_now(),
+        };
         Now { monotonic: self.clock.now(), utc }
     }
 
-    /// Removes a slot together with what lies aside. Returns the room it took.
-    pub(crate) fn forget(&self, shard: &mut Shard, key: Key) -> usize {
-        let Some(slot) = shard.remove(key) else {
-            return 0;
-        };
-        if slot.is_aside {
-            self.side.remove(&key);
-        }
-        slot.weight.into()
+    /// Counts what is in debt. Looks at everything.
+    pub(crate) fn stats(&self) -> MemoryStats {
+        let now = self.now(TimeAxis::Utc);
+        let (mut taken, mut aside) = (0, 0);
+        self.for_each_in_debt(now, |_, _| taken += 1);
+        self.side.for_each(|shard| {
+            let in_debt = shard.entries().filter(|(_, one)| one.forgettable_at > now.monotonic);
+            aside += in_debt.map(|(_, one)| one.weight()).sum::<usize>();
+        });
+        self.counters.read(taken, aside, self.max_keys)
     }
+}
 
-    /// Clears some of what has expired and publishes the hint before the lock is given back.
-    fn finish(&self, number: usize, shard: &mut Shard, now: Now, inserted: usize) {
-        let Some(guarded) = self.shards.get(number) else {
-            return;
-        };
-        let due = Self::is_sweep_due(guarded, now);
-        if due {
-            self.sweep(shard, now);
-        }
-        if due || inserted > 0 || shard.earliest() != guarded.earliest() {
-            guarded.publish(shard);
-        }
-    }
-
-    fn lock_all(&self, places: &[Place<'_>]) -> Locked<'_> {
-        let mut numbers: SmallVec<[usize; 4]> = places.iter().map(|place| place.shard).collect();
-        if numbers.len() > 1 {
-            numbers.sort_unstable();
-            numbers.dedup();
-        }
-        numbers
-            .into_iter()
-            .filter_map(|number| Some((number, self.shards.get(number)?.lock())))
-            .collect()
-    }
+/// The time of day if any of the places counts on it.
+pub(crate) fn axis(places: &[Place<'_>]) -> TimeAxis {
+    let is_utc = places.iter().any(|place| place.policy.axis() == TimeAxis::Utc);
+    if is_utc { TimeAxis::Utc } else { TimeAxis::Monotonic }
 }

@@ -1,11 +1,11 @@
 //! The primitives that loom replaces in its model of this crate.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 #[cfg(not(loom))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
@@ -18,4 +18,46 @@ use std::sync::PoisonError;
 /// than one that panics with every further request.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits for another thread to finish what takes a few instructions.
+///
+/// Whoever is waited for may have been taken off its processor in the middle of them, so after a
+/// few rounds this thread offers its own.
+#[derive(Debug, Default)]
+pub(crate) struct Backoff {
+    rounds: u32,
+}
+
+impl Backoff {
+    /// Rounds of spinning before the processor is offered to others.
+    const SPINS: u32 = 32;
+
+    #[cold]
+    pub(crate) fn wait(&mut self) {
+        #[cfg(loom)]
+        loom::thread::yield_now();
+        #[cfg(not(loom))]
+        if self.rounds < Self::SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+        self.rounds = self.rounds.saturating_add(1).min(Self::SPINS);
+    }
+}
+
+/// `count` zeros, of which the operating system provides none before it is touched. `None` if there
+/// is no such memory.
+#[cfg(not(loom))]
+pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
+    use zerocopy::FromZeros;
+    <[AtomicU64]>::new_box_zeroed_with_elems(count).ok()
+}
+
+/// `count` zeros.
+#[cfg(loom)]
+#[allow(clippy::unnecessary_wraps, reason = "the signature is that of the real one")]
+pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
+    Some(std::iter::repeat_with(|| AtomicU64::new(0)).take(count).collect())
 }

@@ -29,10 +29,11 @@ pub(crate) fn m02(store: &impl RateLimitRepository) -> Result<(), String> {
 fn m02_a_flood_does_not_wash_off_an_exhausted_bucket() {
     let store = store(&ManualClock::new(), CAP);
     m02(&store).unwrap();
-    assert_eq!(store.stats().taken, CAP);
+    let taken = store.stats().taken;
+    assert!((CAP * 98 / 100..=CAP).contains(&taken), "{taken} of {CAP}");
 }
 
-/// Promise G11: with any bucket that is as good as new present, nothing is lost.
+/// Promise G11: what is as good as new goes before anything that is in debt, wherever it came from.
 #[test]
 fn g11_expired_buckets_go_before_any_that_is_in_debt() {
     let clock = ManualClock::new();
@@ -41,51 +42,65 @@ fn g11_expired_buckets_go_before_any_that_is_in_debt() {
     let debtors = CAP / 2;
     // The debtors come first, so that an eviction by age would take them.
     (0..debtors).for_each(|number| assert!(ask(&store, user(number), &policy, 60)));
-    (debtors..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
-    // Now half of the buckets are as good as new, and too recently so to have been cleared.
-    clock.advance(Duration::from_secs(1));
-    for newcomer in CAP..CAP + debtors {
-        assert!(ask(&store, user(newcomer), &policy, 1));
-    }
-    assert_eq!(store.stats().evicted_in_debt, 0);
-    for number in 0..debtors {
-        assert!(ask(&store, user(number), &policy, 1), "the second that passed gave one unit back");
-        assert!(!ask(&store, user(number), &policy, 1), "the debt of client {number} is kept");
+    // Twenty times as many strangers as there is room for, all but the latest as good as new.
+    for round in 0..200 {
+        clock.advance(Duration::from_millis(1_100));
+        (0..CAP / 10)
+            .for_each(|number| assert!(ask(&store, user(CAP * (round + 1) + number), &policy, 1)));
+        let stats = store.stats();
+        assert_eq!(stats.evicted_in_debt, 0, "in round {round}");
+        if round == 20 {
+            // Twenty-three seconds gave as many units back, and no more.
+            for number in 0..debtors {
+                assert!(ask(&store, user(number), &policy, 23));
+                assert!(!ask(&store, user(number), &policy, 1), "client {number} keeps its debt");
+            }
+        }
     }
 }
 
-/// Promise G11: what is lost is the least there is, and it is counted exactly.
+/// Promise G11: what is lost is counted exactly, and it is little: a flood of three times the cap
+/// takes nothing from the tenth with the greatest debts.
 #[test]
-fn g11_the_least_debt_goes_and_is_counted() {
+fn g11_little_debt_goes_and_is_counted() {
     let store = store(&ManualClock::new(), CAP);
     let policy = policy(RateLimitPolicy::per_hour(100_000));
-    // Debts from 1 to CAP units, in an order unrelated to their size.
-    for number in 0..CAP {
-        let units = (number * 7 % CAP + 1) as u64;
-        assert!(ask(&store, user(number), &policy, units));
+    // Different debts, in an order unrelated to their size.
+    let clients = 3 * CAP;
+    let units = |number: usize| (number * 7 % clients + 1) as u64;
+    (0..clients).for_each(|number| assert!(ask(&store, user(number), &policy, units(number))));
+    let mut lost = Vec::new();
+    for number in 0..clients {
+        let asking = Charges::one(Charge::new(user(number), policy.clone(), 0));
+        let remaining = acquire(&store, &asking).get(0).unwrap().remaining;
+        match 100_000 - remaining {
+            0 => lost.push(units(number)),
+            debt => assert_eq!(debt, units(number), "client {number}"),
+        }
     }
-    let newcomers: u64 = 10;
-    for newcomer in 0..newcomers {
-        assert!(ask(&store, user(CAP + newcomer as usize), &policy, 50_000));
-    }
-    let unit = Duration::from_millis(36);
     let stats = store.stats();
-    assert_eq!(stats.evicted_in_debt, newcomers);
-    assert_eq!(stats.forgiven, unit * (1..=newcomers as u32).sum(), "1 + 2 + … + 10 units");
+    assert_eq!(stats.evicted_in_debt, lost.len() as u64);
+    assert_eq!(stats.forgiven, Duration::from_millis(36 * lost.iter().sum::<u64>()));
+    assert_eq!(stats.taken, clients - lost.len());
+    assert!(
+        lost.iter().all(|units| *units <= (clients * 9 / 10) as u64),
+        "{:?}",
+        lost.iter().max()
+    );
 }
 
-/// A bucket that was charged after it was queued is worth its present debt, not its first one.
+/// A bucket that was charged again is worth its present debt, not its first one.
 #[test]
 fn charging_again_protects_a_bucket() {
     let store = store(&ManualClock::new(), CAP);
     let policy = policy(RateLimitPolicy::per_hour(1_000));
-    (0..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 2)));
+    (0..CAP / 2).for_each(|number| assert!(ask(&store, user(number), &policy, 2)));
     assert!(ask(&store, user(0), &policy, 998));
-    (CAP..2 * CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 3)));
+    (CAP..3 * CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 3)));
     assert!(!ask(&store, user(0), &policy, 1));
 }
 
-/// A bucket whose units were given back is as good as new, and goes before any other.
+/// A bucket whose units were given back is as good as new, and its place is free at once.
 #[test]
 fn a_refunded_bucket_goes_first() {
     use rate_limit_core::{Adjustment, Change};
@@ -93,7 +108,8 @@ fn a_refunded_bucket_goes_first() {
     let policy = policy(RateLimitPolicy::per_hour(1_000));
     let charges = Charges::one(Charge::new(user(0), policy.clone(), 900));
     let charged = acquire(&store, &charges).get(0).and_then(|outcome| outcome.charged).unwrap();
-    (1..CAP).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+    (1..CAP / 2).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+    assert_eq!(store.stats().taken, CAP / 2);
     let back = Adjustment {
         identity: user(0),
         policy: policy.clone(),
@@ -102,6 +118,7 @@ fn a_refunded_bucket_goes_first() {
         change: Change::Refund(900),
     };
     block_on(store.settle(&[back].into_iter().collect())).unwrap();
+    assert_eq!(store.stats().taken, CAP / 2 - 1);
     assert!(ask(&store, user(CAP), &policy, 1));
     assert_eq!(store.stats().evicted_in_debt, 0);
 }
@@ -113,7 +130,7 @@ fn m07_the_rest_of_a_flood_is_cleared_by_other_traffic() {
     let store = store(&clock, 100_000);
     let policy = policy(RateLimitPolicy::per_minute(60));
     (0..100_000).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
-    assert_eq!(store.stats().taken, 100_000);
+    assert!(store.stats().taken > 95_000, "{:?}", store.stats());
     clock.advance(Duration::from_secs(10));
     // Two hundred regular clients, none of them part of the flood.
     for _round in 0..1_000 {
@@ -135,14 +152,15 @@ fn the_entries_of_logs_count_towards_the_cap() {
         for _ in 0..100 {
             clock.advance(Duration::from_nanos(1));
             assert!(ask(&store, user(number), &policy, 1));
-            assert!(store.stats().taken <= CAP);
+            assert!(store.stats().aside <= CAP);
         }
     }
-    assert_eq!(store.stats().taken, CAP, "ten full logs");
+    assert_eq!(store.stats().aside, CAP, "ten full logs");
+    assert_eq!(store.stats().evicted_in_debt, 40, "logs go as a whole");
     assert!(!ask(&store, user(49), &policy, 1), "the newest log is complete");
     clock.advance(Duration::from_secs(3_600));
     assert!(ask(&store, user(49), &policy, 1));
-    assert!(store.stats().taken <= CAP - 98, "an expired log gives its room back");
+    assert_eq!(store.stats().aside, 1, "expired logs give their room back");
 }
 
 /// Asking, and being denied, need no room.
@@ -154,7 +172,25 @@ fn what_writes_nothing_takes_no_room() {
         assert!(ask(&store, user(number), &policy, 0));
         assert!(!ask(&store, user(number), &policy, 11));
     }
-    assert_eq!(store.stats().taken, 0);
+    assert_eq!((store.stats().taken, store.stats().aside), (0, 0));
+}
+
+/// A log with more entries than the whole store may have keeps its count and loses its exactness:
+/// never more than the limit, for a while fewer.
+#[test]
+fn a_log_larger_than_the_store_admits_no_more() {
+    let clock = ManualClock::new();
+    let store = store(&clock, 64);
+    let policy = policy(RateLimitPolicy::per_hour(200).sliding_log());
+    let mut admitted = 0;
+    for _ in 0..300 {
+        clock.advance(Duration::from_secs(1));
+        admitted += u64::from(ask(&store, user(0), &policy, 1));
+        assert!(store.stats().aside <= 64);
+    }
+    assert_eq!((admitted, store.stats().evicted_in_debt), (200, 0));
+    clock.advance(Duration::from_secs(3_600));
+    assert!(ask(&store, user(0), &policy, 200));
 }
 
 #[test]

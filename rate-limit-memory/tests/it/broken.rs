@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex, PoisonError};
 
 use rate_limit_core::{
-    Acquire, Adjusted, Adjustments, Answer, Charges, Clock, ManualClock, Now, RateLimitRepository,
-    Record, Settle, evaluate,
+    Acquire, Adjusted, Adjustments, Algorithm, Answer, BucketRule, Charges, Clock, ManualClock,
+    Now, Outcome, Outcomes, PolicyVerdict, RateLimitRepository, Record, Settle, Timestamp,
+    TokenBucketState, Wait, evaluate,
 };
 
 use crate::bounded;
+use crate::clocks;
 use crate::contention;
 
 /// Drops the bucket that came first when it is full, however deep in debt it is.
@@ -34,6 +36,12 @@ struct TestThenSet {
     clock: ManualClock,
     calls: AtomicUsize,
     between: Barrier,
+}
+
+/// Believes what it has stored, however far in the future that lies.
+struct Unclamped {
+    full_at: Mutex<HashMap<Vec<u8>, Timestamp>>,
+    clock: ManualClock,
 }
 
 fn now(clock: &ManualClock) -> Now {
@@ -85,6 +93,36 @@ impl RateLimitRepository for TestThenSet {
     fn settle(&self, adjustments: &Adjustments) -> Settle {
         nothing_to_settle(adjustments)
     }
+}
+
+impl RateLimitRepository for Unclamped {
+    fn acquire(&self, charges: &Charges) -> Acquire {
+        let charge = charges.get(0).expect("these tests charge one bucket");
+        let Algorithm::TokenBucket(rule) = charge.policy().algorithm() else { unreachable!() };
+        let now = self.clock.now();
+        let mut buckets = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let full_at = buckets.entry(key(charges)).or_insert(now);
+        let mut state = TokenBucketState { full_at: *full_at };
+        let wait = rule.wait(&state, now, charge.units());
+        let charged = (wait == Wait::Now).then(|| rule.charge(&mut state, now, charge.units()));
+        *full_at = state.full_at;
+        let verdict = if charged.is_some() { PolicyVerdict::Admit } else { PolicyVerdict::Deny };
+        let remaining = rule.remaining(&state, now);
+        let reset_nanos = rule.reset_nanos(&state, now);
+        Answer::ready(Outcomes::one(Outcome { verdict, remaining, reset_nanos, wait, charged }))
+    }
+
+    fn settle(&self, adjustments: &Adjustments) -> Settle {
+        nothing_to_settle(adjustments)
+    }
+}
+
+#[test]
+fn an_unclamped_clock_fails_g10() {
+    let clock = ManualClock::new();
+    let store = Unclamped { full_at: Mutex::default(), clock: clock.clone() };
+    let failure = clocks::g10(&store, &clock).expect_err("it believes half an hour of debt");
+    assert!(failure.contains("locked out for"), "{failure}");
 }
 
 #[test]

@@ -89,7 +89,10 @@ fn the_cap_holds_at_every_moment_of_a_flood_from_eight_threads() {
                         .into_iter()
                         .collect();
                     acquire(store, &charges);
-                    assert!(store.stats().taken <= CAP, "{:?}", store.stats());
+                    if number % 16 == 0 {
+                        let stats = store.stats();
+                        assert!(stats.taken <= CAP && stats.aside <= CAP, "{stats:?}");
+                    }
                 }
             });
         }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rate_limit_core::{
-    Answer, Charge, Charges, ClientIdentity, ManualClock, Outcomes, RateLimitPolicy,
+    Answer, Charge, Charges, ClientIdentity, ManualClock, Outcome, Outcomes, RateLimitPolicy,
     RateLimitPolicyBuilder, RateLimitRepository,
 };
 use rate_limit_memory::MemoryRepository;
@@ -27,12 +27,21 @@ pub(crate) fn acquire(store: &(impl RateLimitRepository + ?Sized), charges: &Cha
     }
 }
 
+pub(crate) fn outcome(
+    store: &(impl RateLimitRepository + ?Sized),
+    identity: ClientIdentity,
+    policy: &Arc<RateLimitPolicy>,
+    units: u64,
+) -> Outcome {
+    let charges = Charges::one(Charge::new(identity, policy.clone(), units));
+    *acquire(store, &charges).get(0).unwrap()
+}
+
 pub(crate) fn ask(
     store: &(impl RateLimitRepository + ?Sized),
     identity: ClientIdentity,
     policy: &Arc<RateLimitPolicy>,
     units: u64,
 ) -> bool {
-    let charges = Charges::one(Charge::new(identity, policy.clone(), units));
-    acquire(store, &charges).iter().all(|outcome| !outcome.is_violated())
+    !outcome(store, identity, policy, units).is_violated()
 }
