@@ -3,6 +3,7 @@
 //! - `conformance`: the contract, from the suite that every store runs
 //! - `bounded`: the cap, and what goes when it is reached (cases M01, M02, M05, M07, promise G11)
 //! - `clocks`: clocks that are set (promise G10)
+//! - `conservation`: threads, evictions and changed policies at once (promise G1)
 //! - `contention`: threads (case C02, promises G1 and G5)
 //! - `broken`: stores of this kind with a deliberate fault, and the test above that catches each
 //! - `inputs`: what cannot work is refused
@@ -20,6 +21,7 @@ mod bounded;
 mod broken;
 mod clocks;
 mod conformance;
+mod conservation;
 mod contention;
 mod inputs;
 mod support;
