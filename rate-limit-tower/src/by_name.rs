@@ -4,8 +4,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::header::CONTENT_TYPE;
 use http::{Request, Response};
-use rate_limit_core::{Charges, RateLimitRepository, Receipt, canonical_address};
+use rate_limit_core::{Charge, Charges, RateLimitRepository, Receipt, Settle, canonical_address};
 use thiserror::Error;
 
 use crate::asking::{Answered, Asked, Subject};
@@ -66,7 +67,10 @@ fn listed(known: &[Arc<str>]) -> String {
 impl Question {
     /// A question about what `head` would be charged under `rule`, whether or not that rule matches
     /// it.
-    pub fn new(rule: impl Into<Arc<str>>, head: Request<()>) -> Self {
+    ///
+    /// The answer is never one for gRPC clients, whatever content type the head names.
+    pub fn new(rule: impl Into<Arc<str>>, mut head: Request<()>) -> Self {
+        head.headers_mut().remove(CONTENT_TYPE);
         Self { rule: rule.into(), head, units: None }
     }
 
@@ -143,6 +147,14 @@ impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {
     pub async fn charges(&self, questions: &[Question]) -> Result<Charges, UnknownRule> {
         let matched = self.matched(questions)?;
         Ok(self.plan(&matched, questions).await.charges)
+    }
+
+    /// Corrects what was charged: every charge of the receipt becomes what `actual` says of it. See
+    /// [`EnforceRateLimit::settle`](rate_limit_core::EnforceRateLimit::settle).
+    ///
+    /// Any layer on the same store and fallback settles what another one has charged.
+    pub fn settle(&self, receipt: Receipt, actual: impl Fn(&Charge) -> u64) -> Settle {
+        self.shared.enforce.settle(receipt, actual)
     }
 
     fn matched(&self, questions: &[Question]) -> Result<Matched, UnknownRule> {

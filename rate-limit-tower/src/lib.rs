@@ -75,6 +75,9 @@ pub use request_view::{RequestHead, RequestView};
 pub use response_view::ResponseView;
 pub use rule::{MissingIdentity, Preflight, Rule};
 pub use service::RateLimit;
+#[cfg(feature = "tracing")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tracing")))]
+pub use telemetry::ClientId;
 
 pub use rate_limit_core::{
     AccessLists, Algorithm, ApiKeyDigest, ClientIdentity, Clock, Decision, EnforceError,

@@ -20,6 +20,8 @@ mod counters;
 mod lines;
 mod trail;
 
+#[cfg(feature = "tracing")]
+pub use client_id::ClientId;
 pub(crate) use trail::Trail;
 
 /// Label of the policies that a rule chooses per request and does not name itself: their number

@@ -10,11 +10,25 @@ use rate_limit_core::ClientIdentity;
 /// together, and nobody can try out who it is.
 static KEY: OnceLock<RandomState> = OnceLock::new();
 
-/// A keyed digest of an identity, 64 bits long.
-pub(super) struct ClientId(u64);
+/// How log lines name a client: a digest of its identity, 64 bits long, under a key that each process
+/// draws for itself. For programs that show clients elsewhere and want them found in the log.
+///
+/// # Example: the same client, without its name
+///
+/// ```
+/// use rate_limit_tower::{ClientId, ClientIdentity};
+///
+/// let alice = ClientIdentity::user("alice")?;
+/// assert_eq!(ClientId::of(&alice), ClientId::of(&alice));
+/// assert!(!ClientId::of(&alice).to_string().contains("alice"));
+/// # Ok::<(), rate_limit_tower::IdentityError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct ClientId(u64);
 
 impl ClientId {
-    pub(super) fn of(identity: &ClientIdentity) -> Self {
+    /// The digest of an identity.
+    pub fn of(identity: &ClientIdentity) -> Self {
         Self(KEY.get_or_init(RandomState::new).hash_one(identity.as_bytes()))
     }
 }

@@ -187,7 +187,20 @@ fn the_receipt_of_a_rule_that_counts_only_failures_is_the_callers() {
     let layer = limit(&ManualClock::new()).rule(rule).build().unwrap();
     let answer = now(&layer, &[Question::new("login", user("a"))]).unwrap();
     assert_eq!(remaining(&layer, "login", "a"), 2, "nobody has seen a response");
-    assert_eq!(answer.receipt.unwrap().charges().count(), 1);
+    let receipt = answer.receipt.unwrap();
+    assert_eq!(receipt.charges().count(), 1);
+    let settled = block_on(layer.settle(receipt, |_| 0)).unwrap();
+    assert_eq!((settled.total().returned, remaining(&layer, "login", "a")), (1, 3));
+}
+
+/// A gRPC response to a client that was turned away has the status 200.
+#[test]
+fn a_question_is_no_grpc_request() {
+    let layer = two_rules();
+    let mut head = user("alice");
+    head.headers_mut().insert("content-type", "application/grpc".parse().unwrap());
+    let ask = || now(&layer, &[Question::new("few", head.clone()).cost(3)]).unwrap();
+    assert_eq!([ask().response.status(), ask().response.status()], [200, 429]);
 }
 
 #[test]
