@@ -9,7 +9,7 @@ use crate::problem::{ConfigurationError, Problem};
 use crate::read::{Key, Read};
 use crate::source::Source;
 use crate::validate::{self, Context};
-use crate::{explain, schema, source, tree};
+use crate::{explain, posted, schema, source, tree};
 
 mod access;
 mod identity;
@@ -114,12 +114,75 @@ impl Configuration {
         text: &str,
         environment: &Environment,
     ) -> Result<Self, ConfigurationError> {
-        let mut source = Source::new(name, text);
-        if text.len() as u64 > source::MAX_FILE_BYTES {
+        Self::from_source(name, Source::new(name, text), environment)
+    }
+
+    /// Reads a rules file with something posted in the place of its rules: `rule`, `tiers`, `exempt`
+    /// and `block` are those of `posted`, all else is that of the file and the environment. Variables
+    /// win over both.
+    ///
+    /// # Errors
+    ///
+    /// If anything in either of them cannot work: then all of it is told at once. What was posted is
+    /// called `posted`.
+    ///
+    /// # Example: other limits, as an operator posts them
+    ///
+    /// ```
+    /// use rate_limit_config::{Configuration, Environment};
+    ///
+    /// let file = "[store]\nnodes = 3\n[[rule]]\nname = \"api\"\nlimit = \"100/min\"\n";
+    /// let posted = "[[rule]]\nname = \"api\"\nlimit = \"200/min\"\n";
+    /// let read = |posted: &str| {
+    ///     Configuration::with_posted("limits.toml", file, posted, &Environment::empty())
+    /// };
+    /// let configuration = read(posted)?;
+    /// assert_eq!((configuration.rules[0].limits[0].limit(), configuration.store.nodes), (200, 3));
+    ///
+    /// let refused = read("[store]\nnodes = 5\n").unwrap_err();
+    /// assert!(refused.to_string().starts_with("posted:1:2: store: expected only `rule`"));
+    /// # Ok::<(), rate_limit_config::ConfigurationError>(())
+    /// ```
+    pub fn with_posted(
+        name: &str,
+        text: &str,
+        posted: &str,
+        environment: &Environment,
+    ) -> Result<Self, ConfigurationError> {
+        let source = Source::new(name, text).with_posted(posted::NAME, posted);
+        Self::from_source(name, source, environment)
+    }
+
+    /// The same as [`from_file`](Self::from_file) with something posted in the place of the rules; see
+    /// [`with_posted`](Self::with_posted).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or anything in either of them cannot work.
+    pub fn from_file_with_posted(
+        path: impl AsRef<Path>,
+        posted: &str,
+        environment: &Environment,
+    ) -> Result<Self, ConfigurationError> {
+        let path = path.as_ref();
+        let text = source::read(path)?;
+        Self::with_posted(&path.to_string_lossy(), &text, posted, environment)
+    }
+
+    fn from_source(
+        name: &str,
+        mut source: Source<'_>,
+        environment: &Environment,
+    ) -> Result<Self, ConfigurationError> {
+        let longest = source.text().len().max(source.posted().map_or(0, str::len));
+        if longest as u64 > source::MAX_FILE_BYTES {
             source.refuse_length();
             return Err(source.into_error());
         }
         let mut root = tree::of_file(&mut source);
+        if let Some(posted) = tree::of_posted(&mut source) {
+            posted::replace_rules(&mut root, posted, &mut source);
+        }
         if source.errors() > 0 {
             // What is behind a slip of the syntax would be told as missing.
             return Err(source.into_error());

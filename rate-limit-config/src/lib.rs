@@ -11,6 +11,7 @@ mod explain;
 #[cfg(feature = "jwt")]
 mod jwt;
 mod layer;
+mod posted;
 mod problem;
 mod read;
 mod reload;

@@ -113,6 +113,15 @@ impl Reloader {
         Self::new(layer, Box::new(load), None)
     }
 
+    /// The same for a source of which `path` is a part, so that it can be watched.
+    pub fn of_source_with_file(
+        layer: ConfiguredLayer,
+        path: impl Into<PathBuf>,
+        load: impl Fn() -> Result<Configuration, ConfigurationError> + Send + Sync + 'static,
+    ) -> Self {
+        Self::new(layer, Box::new(load), Some(path.into()))
+    }
+
     fn new(layer: ConfiguredLayer, load: Box<Load>, path: Option<PathBuf>) -> Self {
         report::begun(layer.version());
         let (turn, status) = (Mutex::default(), Mutex::default());

@@ -18,45 +18,76 @@ pub(crate) enum Place {
     File,
     /// So many bytes into the file.
     Offset(usize),
+    /// So many bytes into what was posted.
+    Posted(usize),
     /// An environment variable.
     Variable(Arc<str>),
 }
 
-/// The file and its lines, and what was found in it.
+/// The file and what was posted in the place of a part of it, and what was found in them.
 #[derive(Debug)]
 pub(crate) struct Source<'a> {
+    file: Text<'a>,
+    posted: Option<Text<'a>>,
+    problems: Problems,
+}
+
+/// A text and its lines.
+#[derive(Debug)]
+struct Text<'a> {
     name: Arc<str>,
     text: &'a str,
     /// Where each line begins, in bytes.
     lines: Vec<usize>,
-    problems: Problems,
 }
 
-impl<'a> Source<'a> {
-    pub(crate) fn new(name: &str, text: &'a str) -> Self {
+impl<'a> Text<'a> {
+    fn new(name: &str, text: &'a str) -> Self {
         // Some editors begin a file with a byte order mark, which says nothing in UTF-8.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0).chain(ends.map(|(at, _)| at + 1)).collect();
-        Self { name: name.into(), text, lines, problems: Problems::default() }
+        Self { name: name.into(), text, lines }
     }
 
+    fn location(&self, offset: usize) -> Location {
+        let line = self.lines.partition_point(|start| *start <= offset).max(1);
+        let start = self.lines.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        let column = before.chars().count() + 1;
+        Location::Line { file: self.name.clone(), line, column }
+    }
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn new(name: &str, text: &'a str) -> Self {
+        Self { file: Text::new(name, text), posted: None, problems: Problems::default() }
+    }
+
+    /// The same with what was posted.
+    pub(crate) fn with_posted(self, name: &str, text: &'a str) -> Self {
+        Self { posted: Some(Text::new(name, text)), ..self }
+    }
+
+    /// The text of the file.
     pub(crate) const fn text(&self) -> &'a str {
-        self.text
+        self.file.text
+    }
+
+    /// What was posted.
+    pub(crate) fn posted(&self) -> Option<&'a str> {
+        self.posted.as_ref().map(|posted| posted.text)
     }
 
     /// Where a place is, for people.
     pub(crate) fn location(&self, place: &Place) -> Location {
+        // What is said of a whole is said of the rules, and these were posted.
+        let whole = self.posted.as_ref().unwrap_or(&self.file);
         match place {
-            Place::File => Location::File(self.name.clone()),
+            Place::File => Location::File(whole.name.clone()),
             Place::Variable(name) => Location::Variable(name.clone()),
-            Place::Offset(offset) => {
-                let line = self.lines.partition_point(|start| start <= offset).max(1);
-                let start = self.lines.get(line - 1).copied().unwrap_or_default();
-                let before = self.text.get(start..*offset).unwrap_or_default();
-                let column = before.chars().count() + 1;
-                Location::Line { file: self.name.clone(), line, column }
-            }
+            Place::Offset(offset) => self.file.location(*offset),
+            Place::Posted(offset) => whole.location(*offset),
         }
     }
 

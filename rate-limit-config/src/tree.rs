@@ -43,13 +43,23 @@ pub(crate) type Table = BTreeMap<String, (Place, Node)>;
 
 /// The tree of the file. What cannot be read is noted, and what can be is returned all the same.
 pub(crate) fn of_file(source: &mut Source<'_>) -> Node {
-    let (document, errors) = DeTable::parse_recoverable(source.text());
+    of_text(source.text(), &Place::Offset, source)
+}
+
+/// The tree of what was posted, if anything was.
+pub(crate) fn of_posted(source: &mut Source<'_>) -> Option<Node> {
+    let text = source.posted()?;
+    Some(of_text(text, &Place::Posted, source))
+}
+
+fn of_text(text: &str, locate: &Locate<'_>, source: &mut Source<'_>) -> Node {
+    let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        let place = error.span().map_or(Place::File, |span| Place::Offset(span.start));
+        let place = error.span().map_or(Place::File, |span| locate(span.start));
         // Only the message, because the error as a whole quotes the line, which may hold a secret.
         source.refuse(&place, "", Flaw::new(format!("this is not TOML: {}", error.message())));
     }
-    let value = table(document.get_ref(), &Place::Offset, 0, source);
+    let value = table(document.get_ref(), locate, 0, source);
     Node { place: Place::File, value }
 }
 

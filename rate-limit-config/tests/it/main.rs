@@ -14,6 +14,8 @@ mod environment;
 mod explained;
 /// Files: their bytes, and what they refer to.
 mod files;
+/// Rules that operators post.
+mod posted;
 /// What holds for all inputs.
 mod properties;
 /// The schema that editors use.
