@@ -23,7 +23,7 @@ pub struct Room {
 }
 
 /// The allowed edges. Whatever is not listed is not allowed.
-pub const ROOMS: [Room; 6] = [
+pub const ROOMS: [Room; 7] = [
     Room {
         name: "rate-limit-core",
         normal: &["async-trait", "thiserror"],
@@ -182,6 +182,40 @@ pub const ROOMS: [Room; 6] = [
         ],
         conditional: &["jsonwebtoken", "metrics", "notify-debouncer-mini", "tokio", "tracing"],
         out_of_reach: &["actix-web", "poem", "redis", "rocket", "rusqlite"],
+    },
+    Room {
+        name: "rate-limit-server",
+        normal: &[
+            "rate-limit-config",
+            "rate-limit-core",
+            "rate-limit-memory",
+            "rate-limit-tower",
+            "axum",
+            "bytes",
+            "clap",
+            "futures-util",
+            "getrandom",
+            "hex",
+            "http",
+            "http-body-util",
+            "humantime",
+            "hyper",
+            "hyper-util",
+            "metrics",
+            "metrics-exporter-prometheus",
+            "serde_json",
+            "sha2",
+            "subtle",
+            "thiserror",
+            "tokio",
+            "tower-layer",
+            "tower-service",
+            "tracing",
+            "tracing-subscriber",
+            "url",
+        ],
+        conditional: &["rate-limit-redis", "rate-limit-sqlite"],
+        out_of_reach: &["actix-web", "native-tls", "openssl-sys", "poem", "reqwest", "rocket"],
     },
 ];
 

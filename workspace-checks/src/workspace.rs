@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 /// The published libraries, in the order in which they depend on each other.
-pub const LIBRARIES: [&str; 6] = [
+pub const LIBRARIES: [&str; 7] = [
     "rate-limit-core",
     "rate-limit-memory",
     "rate-limit-redis",
     "rate-limit-sqlite",
     "rate-limit-tower",
     "rate-limit-config",
+    "rate-limit-server",
 ];
 
 /// The root of the repository.

@@ -1,0 +1,82 @@
+//! What can be said on the command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// What can be said on the command line. Everything else stands in the rules file.
+#[derive(Clone, Debug, Parser)]
+#[command(
+    name = "rate-limit-server",
+    version,
+    about = "Decides, for programs in any language: may this client do this now?",
+    after_help = "The token for administration, and for everything off loopback, is the value of \
+                  the variable RATE_LIMIT_TOKEN, or the text in a file (--token-file). It has at \
+                  least 32 bytes.\n\nExit codes: 0 done, 1 the server could not work, 2 arguments \
+                  or rules are refused."
+)]
+#[non_exhaustive]
+pub struct Arguments {
+    /// The rules file. Without one, every address may make 100 requests per minute.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Where to listen. An address off loopback needs a token.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+
+    /// Where counters are kept, instead of what the rules file says: memory://, sqlite://limits.db,
+    /// redis://host:6379, or env:NAME or file:PATH for where that is written, so that no password is seen here.
+    #[arg(long, value_name = "URL")]
+    pub store: Option<String>,
+
+    /// Check the rules file, print what its rules mean, and end.
+    #[arg(long)]
+    pub check: bool,
+
+    /// The file that holds the token, instead of the variable RATE_LIMIT_TOKEN.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+
+    /// The file to which administrative calls and bans are appended. Without one they are log lines.
+    #[arg(long, value_name = "FILE")]
+    pub audit_log: Option<PathBuf>,
+
+    /// What makes the instance ready: `process`, that it runs; `store`, that its store answers.
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = ReadyWhen::Process)]
+    pub ready_when: ReadyWhen,
+
+    /// How long requests that are under way may take to end once the server is told to stop.
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = humantime::parse_duration)]
+    pub grace: Duration,
+
+    /// How many connections are open at once; further ones wait.
+    #[arg(long, value_name = "COUNT", default_value_t = 10_000,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub max_connections: u32,
+
+    /// Which log lines are written.
+    #[arg(long, value_name = "LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub log: LogLevel,
+}
+
+/// What makes an instance ready.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum ReadyWhen {
+    /// That it runs: without its store it decides by the failure modes of the policies.
+    Process,
+    /// That its store answers.
+    Store,
+}
+
+/// Which log lines are written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+#[allow(missing_docs, reason = "the names say it")]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+}

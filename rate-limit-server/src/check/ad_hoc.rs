@@ -1,0 +1,102 @@
+//! A question that brings its limit along: a fixed window from the first request on, in a bucket for
+//! each tenant and key. The limit is no part of the bucket, so another one counts what was used.
+
+use std::time::Duration;
+
+use http::Request;
+use rate_limit_config::{ApplyError, Configuration, SharedStore};
+use rate_limit_core::{ClientIdentity, FailureMode, IdentityError, RateLimitPolicy};
+use rate_limit_tower::{
+    Key, LayerError, MissingIdentity, Policies, Question, RateLimitLayer, Rule,
+};
+
+use super::question::UNITS;
+use crate::fields::{Flaw, Flaws, Object};
+use crate::stores::OpenStore;
+
+/// What such a question says.
+pub(super) const FIELDS: &[&str] = &["tenantId", "key", "limit", "windowSeconds", "cost"];
+
+/// The rule under which such questions are counted and logged, and the name of their policy.
+pub(crate) const RULE: &str = "ad-hoc";
+
+/// The longest window: 366 days.
+const MAX_WINDOW_SECONDS: u64 = 366 * 24 * 3_600;
+
+/// The highest limit.
+const MAX_LIMIT: u64 = u32::MAX as u64;
+
+/// Whose bucket, and which limit.
+#[derive(Clone)]
+struct AdHoc {
+    identity: ClientIdentity,
+    policies: Policies,
+}
+
+/// The layer that decides such questions.
+pub(crate) fn layer(
+    store: &OpenStore,
+    configuration: &Configuration,
+) -> Result<RateLimitLayer<SharedStore>, ApplyError> {
+    let rule = Rule::new(RULE)
+        .key(Key::extension(|asked: &AdHoc| Some(asked.identity.clone())))
+        .on_missing_identity(MissingIdentity::Reject)
+        .policies_for(|_, request| {
+            request.extensions().get::<AdHoc>().map(|asked| asked.policies.clone())
+        });
+    let builder = RateLimitLayer::builder(SharedStore::clone(&store.deciding))
+        .nodes(configuration.store.nodes)
+        .header_fields(configuration.responses.header_fields)
+        .rule(rule);
+    let builder = match &store.fallback {
+        Some(fallback) => builder.fallback(SharedStore::clone(fallback)),
+        None => builder.without_fallback(),
+    };
+    Ok::<_, LayerError>(builder.build()?).map_err(ApplyError::from)
+}
+
+/// What a question in this form says.
+pub(crate) fn question(
+    object: &Object<'_>,
+    configuration: &Configuration,
+    flaws: &mut Flaws,
+) -> Option<Question> {
+    let on_failure = configuration.store.on_failure;
+    let cost = object.whole("cost", UNITS, flaws);
+    let asked = asked(object, on_failure, flaws)?;
+    let mut head = Request::new(());
+    head.extensions_mut().insert(asked);
+    let question = Question::new(RULE, head);
+    Some(match cost {
+        Some(units) => question.cost(units),
+        None => question,
+    })
+}
+
+fn asked(object: &Object<'_>, on_failure: FailureMode, flaws: &mut Flaws) -> Option<AdHoc> {
+    let tenant = object.text("tenantId", flaws);
+    let key = object.text("key", flaws);
+    let limit = object.whole("limit", 1..=MAX_LIMIT, flaws);
+    let window = object.whole("windowSeconds", 1..=MAX_WINDOW_SECONDS, flaws);
+    let tenant = tenant.or_else(|| object.missing("tenantId", "a tenant", flaws));
+    let key = key.or_else(|| object.missing("key", "what is limited", flaws));
+    let limit = limit.or_else(|| object.missing("limit", "a whole number of units", flaws));
+    let window =
+        window.or_else(|| object.missing("windowSeconds", "a whole number of seconds", flaws));
+    let (tenant, key, limit, window) = (tenant?, key?, limit?, window?);
+
+    let policy = RateLimitPolicy::per(limit, Duration::from_secs(window))
+        .fixed_window()
+        .named(RULE)
+        .on_failure(on_failure);
+    let policies = Policies::new([policy])
+        .map_err(|error| flaws.add(Flaw::new(object.at("limit"), error.to_string())));
+    let identity = identity(tenant, key)
+        .map_err(|error| flaws.add(Flaw::new(object.at("key"), error.to_string())));
+    Some(AdHoc { identity: identity.ok()?, policies: policies.ok()? })
+}
+
+/// Composed and not joined, so that no two tenants share a bucket, whatever they write into keys.
+fn identity(tenant: &str, key: &str) -> Result<ClientIdentity, IdentityError> {
+    ClientIdentity::all_of(&[ClientIdentity::tenant(tenant)?, ClientIdentity::custom("key", key)?])
+}

@@ -1,0 +1,19 @@
+//! The store in this process.
+
+use std::sync::Arc;
+
+use rate_limit_config::StoreSettings;
+use rate_limit_memory::MemoryRepository;
+
+use super::{StoreHealth, refused};
+use crate::error::ServerError;
+
+/// It always answers.
+impl StoreHealth for MemoryRepository {}
+
+/// A store in this process, as the store or as the fallback of one.
+pub(super) fn build(settings: &StoreSettings) -> Result<Arc<MemoryRepository>, ServerError> {
+    let max_keys = usize::try_from(settings.max_keys).unwrap_or(usize::MAX);
+    let store = MemoryRepository::builder().max_keys(max_keys).build();
+    store.map(Arc::new).map_err(|error| refused(settings, error))
+}

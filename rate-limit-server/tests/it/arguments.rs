@@ -1,0 +1,120 @@
+//! Arguments, addresses and tokens that are refused, and rules files that are only looked at.
+
+use std::net::TcpListener;
+
+use crate::server::{Files, Server, TOKEN, program, run};
+
+fn refused(arguments: &[&str], variables: &[(&str, &str)], code: i32) -> String {
+    let output = run(arguments, variables);
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+    assert!(output.stdout.is_empty());
+    error
+}
+
+/// Case V01, promise G19.
+#[test]
+fn v01_an_address_off_loopback_without_a_token_is_refused() {
+    for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "[::ffff:0.0.0.0]:0"] {
+        let error = refused(&["--listen", address], &[], 2);
+        assert!(error.contains("RATE_LIMIT_TOKEN") && error.contains("127.0.0.1"), "{error}");
+    }
+    for address in ["127.0.0.1:0", "127.8.8.8:0", "[::ffff:127.0.0.1]:0"] {
+        assert_eq!(Server::start(&["--listen", address]).get("/health").status, 200, "{address}");
+    }
+}
+
+/// Case V01: off loopback everything that decides needs the token, too.
+#[test]
+fn v01_off_loopback_questions_need_the_token() {
+    let server = Server::administered(&["--listen", "0.0.0.0:0"]);
+    let body = r#"{"tenantId":"acme","key":"k","limit":5,"windowSeconds":60}"#;
+    let without = server.post("/check", body);
+    assert_eq!((without.status, without.field("www-authenticate")), (401, Some("Bearer")));
+    assert_eq!(server.administer("POST /check", &[], body).status, 200);
+    // Whoever watches the process needs none, and learns nothing of clients.
+    for path in ["/health", "/ready", "/metrics"] {
+        assert_eq!(server.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn a_short_token_is_refused_and_not_repeated() {
+    let error = refused(&[], &[("RATE_LIMIT_TOKEN", "secret-but-short")], 2);
+    assert!(error.contains("16 bytes; expected 32"), "{error}");
+    assert!(!error.contains("secret-but-short"), "{error}");
+    let files = Files::new();
+    let file = files.write("token", &format!("{TOKEN}\n"));
+    let server = Server::start(&["--token-file", &file]);
+    assert_eq!(server.get("/health").status, 200);
+    let missing = refused(&["--token-file", "/nowhere/token"], &[], 2);
+    assert!(missing.contains("/nowhere/token"), "{missing}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = refused(&["--listen", &address], &[], 1);
+    assert!(error.lines().count() == 1 && error.contains(&address), "{error}");
+    assert!(error.contains("--listen"), "{error}");
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_is_named_without_its_password() {
+    for (url, code) in
+        [("redis://user:hunter22@[::1", 1), ("carrier-pigeon://user:hunter22@roof", 2)]
+    {
+        let error = refused(&["--store", url], &[], code);
+        assert!(error.contains("expected") && !error.contains("hunter22"), "{error}");
+    }
+}
+
+#[test]
+fn a_newcomer_reads_what_to_type_next() {
+    let server = Server::start(&[]);
+    let banner = &server.banner;
+    assert!(banner.starts_with(&format!("Listening on http://{}", server.address)), "{banner}");
+    assert!(banner.contains("curl -i http://") && banner.contains("memory://"), "{banner}");
+    assert!(banner.lines().count() <= 7, "{banner}");
+}
+
+#[test]
+fn check_prints_the_effective_rates() {
+    let files = Files::new();
+    let text = "[[rule]]\nname = \"login\"\npaths = \"/login\"\nlimit = \"5/min\"\n";
+    let file = files.write("limits.toml", text);
+    let output =
+        run(&["--check", "--config", &file], &[("RATE_LIMIT__RULE__LOGIN__LIMIT", "6/min")]);
+    assert_eq!(output.status.code(), Some(0));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let expected =
+        "login: 6 per minute per ip, then 1 every 10 s\n    on /login\nstore: memory://\n";
+    assert_eq!(printed, expected, "the variable wins");
+}
+
+/// Every file of which it is known what is wrong with it, through the program: the same words, and the
+/// exit code for what is to be corrected.
+#[test]
+fn check_refuses_every_broken_file_with_its_message() {
+    let broken = concat!(env!("CARGO_MANIFEST_DIR"), "/../rate-limit-config/tests/broken");
+    let mut looked_at = 0;
+    for entry in std::fs::read_dir(broken).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        let variables = text.lines().filter_map(|line| line.strip_prefix("# environment: "));
+        let variables = variables.map(|line| line.split_once('=').unwrap());
+        let mut program = program();
+        program.current_dir(broken).envs(variables).args(["--check", "--config"]);
+        let output = program.arg(path.file_name().unwrap()).output().unwrap();
+        let expected = std::fs::read_to_string(path.with_extension("expected")).unwrap();
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), expected, "{path:?}");
+        assert_eq!(output.status.code(), Some(2), "{path:?}");
+        assert!(output.stdout.is_empty(), "{path:?}");
+        looked_at += 1;
+    }
+    assert!(looked_at >= 40, "{looked_at} files");
+}

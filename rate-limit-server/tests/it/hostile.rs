@@ -1,0 +1,111 @@
+//! Case V03, promise G14: questions that are no questions are answered with what is wrong with them,
+//! and cost little.
+
+use serde_json::Value;
+
+use crate::client::Answer;
+use crate::server::Server;
+
+fn refused(server: &Server, body: &str, status: u16) -> Value {
+    let answer: Answer = server.post("/check", body);
+    assert_eq!(answer.status, status, "{:.200}: {}", body, answer.text());
+    assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{body:.200}");
+    answer.json()
+}
+
+#[test]
+fn v03_costs_and_limits_that_are_none() {
+    let server = Server::start(&[]);
+    for cost in ["-1", "0.5", "\"1\"", "1e3", "4294967296", "null", "[]", "{}", "true"] {
+        let body =
+            format!(r#"{{"tenantId":"a","key":"k","limit":5,"windowSeconds":60,"cost":{cost}}}"#);
+        let problem = refused(&server, &body, 422);
+        let error = &problem["errors"][0];
+        assert_eq!(error["field"], "cost");
+        assert_eq!(error["expected"], "a whole number from 0 to 4294967295");
+        assert!(error["value"].is_string(), "{error}");
+    }
+    // No JSON at all.
+    for cost in ["1e309", "NaN", "Infinity", "0x1", "01", ""] {
+        let body =
+            format!(r#"{{"tenantId":"a","key":"k","limit":5,"windowSeconds":60,"cost":{cost}}}"#);
+        let problem = refused(&server, &body, 400);
+        assert!(problem["detail"].as_str().unwrap().contains("line 1"), "{problem}");
+    }
+    for limit in ["0", "-5", "4294967296", "1.5", "\"5\""] {
+        let body = format!(r#"{{"tenantId":"a","key":"k","limit":{limit},"windowSeconds":60}}"#);
+        assert_eq!(refused(&server, &body, 422)["errors"][0]["field"], "limit");
+    }
+    for window in ["0", "31622401", "-1"] {
+        let body = format!(r#"{{"tenantId":"a","key":"k","limit":5,"windowSeconds":{window}}}"#);
+        assert_eq!(refused(&server, &body, 422)["errors"][0]["field"], "windowSeconds");
+    }
+    // More than a million per second is beyond what is counted exactly.
+    let fast = r#"{"tenantId":"a","key":"k","limit":4294967295,"windowSeconds":1}"#;
+    assert_eq!(refused(&server, fast, 422)["errors"][0]["field"], "limit");
+}
+
+#[test]
+fn v03_everything_that_is_wrong_is_told_at_once() {
+    let server = Server::start(&[]);
+    let problem = refused(&server, r#"{"tenantID":"a","key":"","limit":"5"}"#, 422);
+    let fields: Vec<&str> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["field"].as_str().unwrap())
+        .collect();
+    assert_eq!(fields, ["tenantID", "key", "limit", "tenantId", "windowSeconds"]);
+    let problem = refused(&server, r#"{"rule":"defualt","identity":{"ip":"localhost"}}"#, 422);
+    let errors = problem["errors"].as_array().unwrap();
+    assert!(errors[0]["expected"].as_str().unwrap().contains("`default`"), "{problem}");
+    assert_eq!(errors[1]["field"], "identity.ip");
+    assert!(!problem.to_string().contains("localhost"), "what an identity holds is not repeated");
+}
+
+#[test]
+fn v03_bodies_that_are_deep_long_or_none() {
+    let server = Server::start(&[]);
+    for deep in [10_000, 30_000] {
+        let body = format!("{}{}", "[".repeat(deep), "]".repeat(deep));
+        refused(&server, &body, 400);
+        let body = format!("{}1{}", r#"{"batch":["#.repeat(deep / 10), "]}".repeat(deep / 10));
+        refused(&server, &body, 400);
+    }
+    for body in ["", "null", "1", "\"text\"", "[]", "\u{feff}{}", "{\"a\":", "{}{}"] {
+        let answer = server.post("/check", body);
+        assert!((400..=422).contains(&answer.status), "{body:?}: {}", answer.status);
+    }
+    refused(&server, &format!("\"{}\"", "a".repeat(64 << 10)), 413);
+    assert_eq!(server.get("/health").status, 200);
+}
+
+/// A hundred megabytes that are announced are not begun, and those that are not are cut off.
+#[test]
+fn v03_a_hundred_megabytes() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    client.send_raw(b"POST /check HTTP/1.1\r\nhost: a\r\ncontent-length: 100000000\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 413);
+
+    let mut client = server.client();
+    client.send_raw(b"POST /check HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n");
+    let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x1_0000], b"\r\n"].concat();
+    (0..3).for_each(|_| client.send_raw(&chunk));
+    assert_eq!(client.answer().unwrap().status, 413);
+    assert_eq!(server.get("/health").status, 200);
+}
+
+#[test]
+fn heads_that_are_too_long_and_lines_that_are_none() {
+    let server = Server::start(&[]);
+    let long = "a".repeat(40 << 10);
+    let answer = server.client().send("GET /health", &[("x-long", &long)], b"");
+    assert_eq!(answer.status, 431);
+    let mut client = server.client();
+    client.send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n");
+    let answer = client.answer();
+    assert!(answer.is_none_or(|answer| answer.status == 400));
+    assert_eq!(server.get("/nowhere").status, 404);
+    assert_eq!(server.get("/check").status, 405);
+}
