@@ -100,6 +100,41 @@ pub struct RulesFile;
 #[doc = include_str!("../../docs/redis.md")]
 pub struct LimitsInRedis;
 
+/// The code blocks of the guide for clients.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/clients.md")]
+pub struct Clients;
+
+/// The code blocks of the guide on deploying the service.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/deployment.md")]
+pub struct Deployment;
+
+/// The code blocks of the guide on gateways.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/gateways.md")]
+pub struct Gateways;
+
+/// The code blocks of the page on metrics and logs.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/metrics-and-logs.md")]
+pub struct MetricsAndLogs;
+
+/// The code blocks of the runbook.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/runbook.md")]
+pub struct Runbook;
+
+/// The code blocks of the guide on the service.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/service.md")]
+pub struct TheService;
+
+/// The code blocks of the page on the configuration of the service.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/service-configuration.md")]
+pub struct ServiceConfiguration;
+
 /// The code blocks of the guide on testing.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/testing-with-the-manual-clock.md")]
