@@ -1,9 +1,13 @@
 //! Concurrent requests travel together.
 //!
-//! A request that finds nothing under way is sent at once. Requests that come while calls are under
-//! way wait for the first of these to return, and then travel in one call: no timer delays anybody,
-//! an idle store answers as fast as without coalescing, and a busy one shares the cost of a call
-//! among as many requests as have come meanwhile. Each stays all or nothing by itself.
+//! A request that finds fewer than two calls under way is sent at once. Requests that find two wait
+//! for the first of these to return, and then travel in one call: no timer delays anybody, an idle
+//! store answers as fast as without coalescing, and a busy one shares the cost of a call among as many
+//! requests as have come meanwhile. Each stays all or nothing by itself.
+//!
+//! What a call costs both sides, whatever it carries, is as much as ten decisions. So while requests
+//! keep coming, a task sends one call after the other, whoever has been answered may ask again before
+//! the next one leaves, and a second task helps only while many wait.
 //!
 //! # Dropping
 //!
@@ -26,6 +30,12 @@ use crate::script::ScriptCall;
 /// Calls under way at once for each slot. With two, the server works on one while this process reads
 /// the answer of the other and prepares the next.
 const CALLS: usize = 2;
+
+/// So many requests have to wait before a second task sends calls.
+const MANY: usize = 16;
+
+/// If fewer wait when a call returns, they are left to the other task.
+const FEW: usize = 4;
 
 /// The most keys of one call, unless a single request has more. A call keeps the server busy for a
 /// quarter of a millisecond at most, and nobody behind it waits longer.
@@ -66,6 +76,8 @@ pub(crate) struct Coalescer<R: Request> {
 /// The requests for one slot, and on a single server all requests.
 struct Lane<R: Request> {
     calls: usize,
+    /// Tasks that send one call after the other. Each has one of the calls.
+    tasks: usize,
     waiting: VecDeque<Waiting<R>>,
 }
 
@@ -98,26 +110,37 @@ impl<R: Request> Coalescer<R> {
         request: R,
     ) -> Result<R::Answer, LinkError> {
         match self.take_turn(slot, request) {
-            Turn::Lead(request) => {
-                let leading = Leading { coalescer: self, slot };
-                let answers = leading.coalescer.send(slot, &[&request]).await?;
-                drop(leading);
-                answers.into_iter().next().unwrap_or_else(no_answer)
-            }
+            // In a box, because it is large, and whoever waits for others would be as large: moving
+            // that to where it is polled would cost more than the rest of asking.
+            Turn::Lead(request) => Box::pin(self.lead(slot, request)).await,
             // The sender is dropped only with the runtime.
             Turn::Wait(answer) => answer.await.unwrap_or_else(|_| no_answer()),
         }
     }
 
-    fn take_turn(&self, slot: Slot, request: R) -> Turn<R> {
+    /// Makes a call for one request.
+    async fn lead(self: Arc<Self>, slot: Slot, request: R) -> Result<R::Answer, LinkError> {
+        let leading = Leading { coalescer: self, slot };
+        let answers = leading.coalescer.send(slot, &[&request]).await?;
+        drop(leading);
+        answers.into_iter().next().unwrap_or_else(no_answer)
+    }
+
+    fn take_turn(self: &Arc<Self>, slot: Slot, request: R) -> Turn<R> {
         let mut lanes = self.lanes();
         let lane = lanes.entry(slot).or_default();
-        if lane.calls < CALLS {
+        if lane.calls < CALLS && lane.tasks == 0 {
             lane.calls += 1;
             return Turn::Lead(request);
         }
         let (sender, answer) = oneshot::channel();
         lane.waiting.push_back(Waiting { request, answer: sender });
+        if lane.calls < CALLS && lane.waiting.len() >= MANY {
+            lane.calls += 1;
+            lane.tasks += 1;
+            drop(lanes);
+            self.runtime.spawn(self.clone().drain(slot));
+        }
         Turn::Wait(answer)
     }
 
@@ -140,16 +163,24 @@ impl<R: Request> Coalescer<R> {
                     _ = waiting.answer.send(Err(error.clone()));
                 }),
             }
+            // Those who have their answers are ready to run, and some of them will ask again.
+            tokio::task::yield_now().await;
         }
     }
 
-    /// The requests of the next call. If there are none, a call less is under way.
+    /// The requests of a task's next call. If there are none, or few for the second of two tasks, the
+    /// task ends.
     fn next(&self, slot: Slot) -> Vec<Waiting<R>> {
         let mut lanes = self.lanes();
         let Some(lane) = lanes.get_mut(&slot) else {
             return Vec::new();
         };
-        let (mut next, mut weight) = (Vec::new(), 0);
+        if lane.tasks > 1 && lane.waiting.len() < FEW {
+            lane.tasks -= 1;
+            lane.calls = lane.calls.saturating_sub(1);
+            return Vec::new();
+        }
+        let (mut next, mut weight) = (Vec::with_capacity(lane.waiting.len().min(MAX_WEIGHT)), 0);
         while let Some(waiting) = lane.waiting.pop_front() {
             if waiting.answer.is_closed() {
                 continue;
@@ -163,6 +194,7 @@ impl<R: Request> Coalescer<R> {
             next.push(waiting);
         }
         if next.is_empty() {
+            lane.tasks = lane.tasks.saturating_sub(1);
             lane.calls = lane.calls.saturating_sub(1);
             if lane.calls == 0 {
                 lanes.remove(&slot);
@@ -172,7 +204,7 @@ impl<R: Request> Coalescer<R> {
     }
 
     /// One call, from requests to answers.
-    async fn send(
+    pub(crate) async fn send(
         &self,
         slot: Slot,
         requests: &[&R],
@@ -207,13 +239,14 @@ impl<R: Request> Drop for Leading<R> {
         let Some(lane) = lanes.get_mut(&self.slot) else {
             return;
         };
-        if lane.waiting.is_empty() {
+        if lane.waiting.is_empty() || lane.tasks > 0 && lane.waiting.len() < FEW {
             lane.calls = lane.calls.saturating_sub(1);
             if lane.calls == 0 {
                 lanes.remove(&self.slot);
             }
             return;
         }
+        lane.tasks += 1;
         drop(lanes);
         self.coalescer.runtime.spawn(self.coalescer.clone().drain(self.slot));
     }
@@ -221,7 +254,7 @@ impl<R: Request> Drop for Leading<R> {
 
 impl<R: Request> Default for Lane<R> {
     fn default() -> Self {
-        Self { calls: 0, waiting: VecDeque::new() }
+        Self { calls: 0, tasks: 0, waiting: VecDeque::new() }
     }
 }
 

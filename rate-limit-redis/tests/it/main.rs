@@ -1,6 +1,7 @@
 //! The tests of the Redis store against real servers, one module for each ring.
 //!
 //! - `adversity`: forgotten scripts, impatient callers, evictions (cases R03, R17, M09, X03)
+//! - `coalescing`: how many calls decisions take that meet
 //! - `conformance`: the contract, from the suite that every store runs
 //! - `opening`: each form of a URL, and a server that is not there
 //! - `permissions`: the two sets of rules that the README advises
@@ -15,6 +16,7 @@
 )]
 
 mod adversity;
+mod coalescing;
 mod conformance;
 mod opening;
 mod permissions;
