@@ -6,6 +6,8 @@
 //! bit, and costs the server nothing. The script's verdicts are part of the answer. Should they ever
 //! differ from core's, the answer is an error and no guess.
 
+use std::sync::Arc;
+
 use rate_limit_core::{
     Charge, Charges, Now, Outcome, Outcomes, PolicyVerdict, RateLimitPolicy, Record, evaluate,
     evaluate_one,
@@ -17,7 +19,7 @@ use crate::coalescing::Request;
 use crate::key::KeyRing;
 use crate::keyed::{Kept, Keys, Ladder, read_states};
 use crate::link::LinkError;
-use crate::script::{DECIDE, DECIDE_BUCKETS, Script, ScriptCall, write_time};
+use crate::script::{DECIDE, DECIDE_ALIKE, DECIDE_BUCKETS, Script, ScriptCall, write_time};
 use crate::stored::{Kind, Place, Reader, State, give_back, lend};
 
 /// One request.
@@ -121,32 +123,22 @@ impl Request for Deciding {
 
     fn call(requests: &[&Self], ring: &KeyRing, now: Option<Now>) -> (ScriptCall, Plan) {
         let charges = requests.iter().map(|request| request.charges.len()).sum::<usize>();
-        let call = ScriptCall::new(script_for(requests), charges + 8);
-        let mut keys = Keys::new(ring, call, charges);
-        let (mut terms, mut places) = (Terms::default(), Vec::with_capacity(charges));
-        let mut program = Vec::with_capacity(charges * 4);
-        for request in requests {
-            let last = request.charges.len().saturating_sub(1);
-            for (index, charge) in request.charges.iter().enumerate() {
-                let policy = charge.policy();
-                let Some(kind) = Kind::of(policy.algorithm()) else { continue };
-                let ladder = Ladder::of(policy);
-                let place = keys.place(charge.identity(), policy, kind, ladder);
-                let term = terms.number(charge, kind, ladder);
-                let forbidden = if request.taking == Taking::Nothing { TOP_BIT } else { 0 };
-                let ends = if index == last { TOP_BIT } else { 0 };
-                program.extend_from_slice(&((place.bucket + 1) | forbidden).to_be_bytes());
-                program.extend_from_slice(&(term | ends).to_be_bytes());
-                if let Some(ladder) = place.ladder {
-                    program.extend_from_slice(&(ladder + 1).to_be_bytes());
-                }
-                places.push(place);
-            }
+        let mut keys = Keys::new(ring, ScriptCall::new(&DECIDE, charges + 8), charges);
+        let mut places = Vec::with_capacity(charges);
+        for charge in requests.iter().flat_map(|request| request.charges.iter()) {
+            let policy = charge.policy();
+            let Some(kind) = Kind::of(policy.algorithm()) else { continue };
+            places.push(keys.place(charge.identity(), policy, kind, Ladder::of(policy)));
         }
-        let (mut call, kept) = keys.finish();
+        let (call, kept) = keys.finish();
+        let alike = are_alike(requests, &places);
+        let mut call = call.of(if alike { &DECIDE_ALIKE } else { script_for(requests) });
         call.arg(|to| write_time(now, to));
-        call.arg(|to| to.extend_from_slice(&program));
-        terms.iter().for_each(|term| call.arg(|to| to.extend_from_slice(term)));
+        if alike {
+            call.arg(|to| write_shape(requests, to));
+        } else {
+            write_program(requests, &places, &mut call);
+        }
         (call, Plan { kept, places })
     }
 
@@ -180,16 +172,77 @@ impl Request for Deciding {
     }
 }
 
-/// Most calls ask token buckets only; what the other algorithms and ladders need is then left out,
-/// because the server runs a script from its first line in every call.
-fn script_for(requests: &[&Deciding]) -> &'static Script {
-    let is_plain = |charge: &Charge| {
-        let policy = charge.policy();
-        Kind::of(policy.algorithm()) == Some(Kind::TokenBucket)
-            && Ladder::of(policy) == Ladder::Ignored
+/// Whether all requests ask for the same of token buckets without ladders, and each has keys of its
+/// own. Nearly all calls are of this kind, and cost the server the least.
+fn are_alike(requests: &[&Deciding], places: &[Place]) -> bool {
+    let Some((first, others)) = requests.split_first() else { return false };
+    let is_like_the_first = |other: &&Deciding| {
+        let mut pairs = first.charges.iter().zip(other.charges.iter());
+        other.charges.len() == first.charges.len()
+            && pairs.all(|(one, other)| {
+                Arc::ptr_eq(one.policy(), other.policy()) && one.units() == other.units()
+            })
     };
+    // A key that was met before does not stand where a new one would.
+    let is_new = |(index, place): (usize, &Place)| usize::from(place.bucket) == index;
+    first.charges.iter().all(is_plain)
+        && others.iter().all(is_like_the_first)
+        && requests.iter().all(|request| request.taking != Taking::Nothing)
+        && places.iter().enumerate().all(is_new)
+}
+
+/// What the other algorithms and ladders need is left out if nobody asks for it, because the server
+/// runs a script from its first line in every call.
+fn script_for(requests: &[&Deciding]) -> &'static Script {
     let all_plain = requests.iter().all(|request| request.charges.iter().all(is_plain));
     if all_plain { &DECIDE_BUCKETS } else { &DECIDE }
+}
+
+fn is_plain(charge: &Charge) -> bool {
+    let policy = charge.policy();
+    Kind::of(policy.algorithm()) == Some(Kind::TokenBucket) && Ladder::of(policy) == Ladder::Ignored
+}
+
+/// What each of several requests asks for that are all alike.
+fn write_shape(requests: &[&Deciding], to: &mut Vec<u8>) {
+    let mut term = Vec::with_capacity(18);
+    for charge in requests.iter().take(1).flat_map(|request| request.charges.iter()) {
+        term.clear();
+        write_charge(
+            charge.policy(),
+            Kind::TokenBucket,
+            charge.units(),
+            Ladder::Ignored,
+            &mut term,
+        );
+        // They are all of one kind.
+        to.extend_from_slice(term.get(1..).unwrap_or_default());
+    }
+}
+
+/// What requests of any kind ask for, charge by charge.
+fn write_program(requests: &[&Deciding], places: &[Place], call: &mut ScriptCall) {
+    let mut terms = Terms::default();
+    let mut program = Vec::with_capacity(places.len() * 4);
+    let mut places = places.iter();
+    for request in requests {
+        let last = request.charges.len().saturating_sub(1);
+        for (index, charge) in request.charges.iter().enumerate() {
+            let policy = charge.policy();
+            let Some(kind) = Kind::of(policy.algorithm()) else { continue };
+            let Some(place) = places.next() else { continue };
+            let term = terms.number(charge, kind, Ladder::of(policy));
+            let forbidden = if request.taking == Taking::Nothing { TOP_BIT } else { 0 };
+            let ends = if index == last { TOP_BIT } else { 0 };
+            program.extend_from_slice(&((place.bucket + 1) | forbidden).to_be_bytes());
+            program.extend_from_slice(&(term | ends).to_be_bytes());
+            if let Some(ladder) = place.ladder {
+                program.extend_from_slice(&(ladder + 1).to_be_bytes());
+            }
+        }
+    }
+    call.arg(|to| to.extend_from_slice(&program));
+    terms.iter().for_each(|term| call.arg(|to| to.extend_from_slice(term)));
 }
 
 /// The byte by which the script names a verdict.
@@ -257,3 +310,6 @@ fn refuse(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
     record.ladder = tried.ladder;
     Outcome { verdict, remaining, reset_nanos, wait, charged: None }
 }
+
+#[cfg(test)]
+mod tests;

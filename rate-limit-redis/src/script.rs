@@ -6,6 +6,11 @@ use rate_limit_core::Now;
 
 use crate::stored::NANOS_PER_SECOND;
 
+/// Decides requests that all ask for the same of token buckets without penalty ladders, each with keys
+/// of its own.
+pub(crate) static DECIDE_ALIKE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/alike.lua")));
+
 /// Decides requests over token buckets without penalty ladders.
 pub(crate) static DECIDE_BUCKETS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
@@ -96,6 +101,16 @@ impl ScriptCall {
     pub(crate) fn new(script: &'static Script, pieces: usize) -> Self {
         let (bytes, ends) = (Vec::with_capacity(pieces * 48), Vec::with_capacity(pieces));
         Self { script, keys: 0, bytes, ends }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn script(&self) -> &'static Script {
+        self.script
+    }
+
+    /// The same call of another script.
+    pub(crate) fn of(self, script: &'static Script) -> Self {
+        Self { script, ..self }
     }
 
     /// Adds a key. All keys are added before the first argument.

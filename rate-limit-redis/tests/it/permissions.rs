@@ -15,7 +15,7 @@ use redis_testbed::RedisServer;
 use crate::support::Stores;
 
 /// What a decision needs.
-const DECIDING: &str = "~rl:* resetchannels -@all +eval +evalsha +mget +set +pttl +time +ping \
+const DECIDING: &str = "~rl:* resetchannels -@all +eval +evalsha +mget +set +psetex +pttl +time +ping \
                         +hello +role +client|setname";
 /// What operators need besides.
 const ADMINISTRATION: &str = "+scan +del";
