@@ -2,9 +2,10 @@
 //!
 //! Every contender asks the same server over one connection from one thread, in turns, so that a
 //! busy machine slows down all of them alike. `plain EVALSHA` is the least that an exact limiter can
-//! send for each decision: a script with one bucket, one read, one write and the server's time.
+//! send for each decision: a script with one bucket, one read, one write and the server's time. All
+//! enforce the same limit.
 //!
-//! `cargo bench -p rate-limit-benches --bench redis_decision [-- SECONDS ROUNDS]`
+//! `cargo bench -p rate-limit-benches --bench redis_decision [-- SECONDS ROUNDS [IN_FLIGHT]...]`
 
 #![allow(
     missing_docs,
@@ -27,6 +28,10 @@ use throttle_kit::{Quota, RateLimitBackend, RedisBackend};
 
 const CLIENTS: usize = 10_000;
 const IN_FLIGHT: [usize; 4] = [1, 16, 64, 256];
+
+/// One unit per hour: never reached, and slow enough that keys live on.
+const MICROS_PER_UNIT: u64 = 3_600_000_000;
+const BURST: u32 = 800_000;
 
 /// GCRA in microseconds: burst and rate of one policy, nothing else.
 const PLAIN: &str = "
@@ -57,8 +62,8 @@ impl Contender {
                     .arg(sha1)
                     .arg(1)
                     .arg(key)
-                    .arg(1_000)
-                    .arg(100_000_000_000_u64);
+                    .arg(MICROS_PER_UNIT)
+                    .arg(MICROS_PER_UNIT * u64::from(BURST));
                 let admitted: u8 = command.query_async(&mut connection.clone()).await.unwrap();
                 admitted == 1
             }
@@ -77,7 +82,11 @@ impl Contender {
 #[derive(Clone, Copy, Default)]
 struct Figures {
     per_second: f64,
+    /// Processor time of the server's main thread for each decision.
     server_micros: f64,
+    /// Processor time of this process for each decision.
+    client_micros: f64,
+    decisions_per_call: f64,
 }
 
 /// `in_flight` tasks ask without a pause for as long as `length`.
@@ -88,7 +97,8 @@ async fn measure(
     length: Duration,
 ) -> Figures {
     let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let cpu_before = server_seconds(server);
+    let (server_before, client_before) = (server_seconds(server), own_seconds());
+    let calls_before = calls(server);
     let started = Instant::now();
     let tasks: Vec<_> = (0..in_flight)
         .map(|task| {
@@ -110,8 +120,27 @@ async fn measure(
     }
     let seconds = started.elapsed().as_secs_f64();
     let asked = asked.load(Ordering::Relaxed) as f64;
-    let cpu = server_seconds(server) - cpu_before;
-    Figures { per_second: asked / seconds, server_micros: cpu * 1e6 / asked }
+    Figures {
+        per_second: asked / seconds,
+        server_micros: (server_seconds(server) - server_before) * 1e6 / asked,
+        client_micros: (own_seconds() - client_before) * 1e6 / asked,
+        decisions_per_call: asked / (calls(server) - calls_before),
+    }
+}
+
+/// How many scripts the server has run.
+fn calls(server: &RedisServer) -> f64 {
+    let stats = server.info("cmdstat_evalsha").unwrap_or_default();
+    let count = stats.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
+    count.map_or(0.0, |count| count.parse().unwrap())
+}
+
+/// Processor time that this process has used, where the system tells it in the manner of Linux.
+fn own_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
 }
 
 /// Processor time that the thread which serves commands has used.
@@ -142,9 +171,8 @@ async fn contenders(server: &RedisServer) -> Vec<(&'static str, Arc<Contender>)>
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let ours = |count: usize| {
-        // Never reached, and slow enough that keys live on.
         let policy = |number: usize| {
-            let policy = RateLimitPolicy::per_hour(1).burst(800_000);
+            let policy = RateLimitPolicy::per_hour(1).burst(BURST.into());
             Arc::new(policy.named(format!("policy-{number}")).build().unwrap())
         };
         let policies: Vec<_> = (0..count).map(policy).collect();
@@ -155,7 +183,7 @@ async fn contenders(server: &RedisServer) -> Vec<(&'static str, Arc<Contender>)>
 
     let backend = RedisBackend::connect(&server.url()).await.unwrap();
     let throttle_kit =
-        Contender::ThrottleKit { backend, quota: Quota::per_hour(1).allow_burst(800_000) };
+        Contender::ThrottleKit { backend, quota: Quota::per_hour(1).allow_burst(BURST) };
 
     vec![
         ("plain EVALSHA, 1 policy", Arc::new(Contender::Plain { connection, sha1 })),
@@ -166,14 +194,22 @@ async fn contenders(server: &RedisServer) -> Vec<(&'static str, Arc<Contender>)>
     ]
 }
 
-fn median(mut figures: Vec<Figures>) -> Figures {
-    figures.sort_by(|one, other| one.per_second.total_cmp(&other.per_second));
-    let per_second = figures[figures.len() / 2].per_second;
-    figures.sort_by(|one, other| one.server_micros.total_cmp(&other.server_micros));
-    Figures { per_second, server_micros: figures[figures.len() / 2].server_micros }
+/// The median of each figure by itself.
+fn medians(found: &[Figures]) -> Figures {
+    let median = |figure: fn(&Figures) -> f64| {
+        let mut figures: Vec<f64> = found.iter().map(figure).collect();
+        figures.sort_by(f64::total_cmp);
+        figures[figures.len() / 2]
+    };
+    Figures {
+        per_second: median(|it| it.per_second),
+        server_micros: median(|it| it.server_micros),
+        client_micros: median(|it| it.client_micros),
+        decisions_per_call: median(|it| it.decisions_per_call),
+    }
 }
 
-/// Bytes of `used_memory` for each client under one token bucket that has been used.
+/// Bytes of `used_memory` for each client under token buckets that have been used.
 async fn bytes_per_client(server: &RedisServer, contender: &Contender) -> f64 {
     server.command(&["FLUSHALL"]).unwrap();
     let used = || server.info("used_memory").unwrap().parse::<f64>().unwrap();
@@ -181,7 +217,16 @@ async fn bytes_per_client(server: &RedisServer, contender: &Contender) -> f64 {
     for client in 0..CLIENTS {
         contender.ask(client).await;
     }
-    (used() - before) / CLIENTS as f64
+    // Hash tables that grow are twice there until the server has moved everything.
+    let mut after = used();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let rested = used();
+        if rested >= after {
+            return (rested - before) / CLIENTS as f64;
+        }
+        after = rested;
+    }
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 1)]
@@ -190,27 +235,34 @@ async fn main() {
     let mut arguments = std::env::args().skip(1).filter_map(|text| text.parse::<f64>().ok());
     let length = Duration::from_secs_f64(arguments.next().unwrap_or(1.0));
     let rounds = arguments.next().unwrap_or(5.0) as usize;
+    let chosen: Vec<usize> = arguments.map(|number| number as usize).collect();
+    let in_flight = if chosen.is_empty() { IN_FLIGHT.to_vec() } else { chosen };
 
     let server = RedisServer::start().unwrap();
     println!("{}", server.program());
     let contenders = contenders(&server).await;
-    println!("| in flight | contender | decisions/s | x plain | server µs | x plain |");
-    println!("| --- | --- | --- | --- | --- | --- |");
-    for in_flight in IN_FLIGHT {
+    println!(
+        "| in flight | contender | decisions/s | x plain | server µs | x plain | client µs \
+         | decisions/call |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
+    for in_flight in in_flight {
         let mut found: Vec<Vec<Figures>> = vec![Vec::new(); contenders.len()];
         for _ in 0..rounds {
             for ((_, contender), found) in contenders.iter().zip(&mut found) {
                 found.push(measure(&server, contender, in_flight, length).await);
             }
         }
-        let medians: Vec<Figures> = found.into_iter().map(median).collect();
+        let medians: Vec<Figures> = found.iter().map(|found| medians(found)).collect();
         for ((name, _), figures) in contenders.iter().zip(&medians) {
             println!(
-                "| {in_flight} | {name} | {:.0} | {:.2} | {:.2} | {:.2} |",
+                "| {in_flight} | {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
                 figures.per_second,
                 figures.per_second / medians[0].per_second,
                 figures.server_micros,
                 figures.server_micros / medians[0].server_micros,
+                figures.client_micros,
+                figures.decisions_per_call,
             );
         }
     }
