@@ -84,10 +84,12 @@ impl TokenBucket {
 impl BucketRule for TokenBucket {
     type State = TokenBucketState;
 
+    #[inline]
     fn fresh(&self, now: Timestamp) -> TokenBucketState {
         TokenBucketState { full_at: now }
     }
 
+    #[inline]
     fn bring_up_to_date(&self, state: &mut TokenBucketState, now: Timestamp) -> Healed {
         let latest = now.plus_nanos(self.time_to_full_nanos());
         if state.full_at > latest {
@@ -97,6 +99,7 @@ impl BucketRule for TokenBucket {
         Healed::No
     }
 
+    #[inline]
     fn wait(&self, state: &TokenBucketState, now: Timestamp, units: u64) -> Wait {
         if units > self.burst {
             return Wait::Never;
@@ -105,6 +108,7 @@ impl BucketRule for TokenBucket {
         Wait::nanos(owed_then.saturating_sub(self.time_to_full_nanos()))
     }
 
+    #[inline]
     fn charge(&self, state: &mut TokenBucketState, now: Timestamp, units: u64) -> Timestamp {
         let from = state.full_at.max(now);
         state.full_at = from.plus_nanos(units.saturating_mul(self.interval_nanos));
@@ -143,12 +147,14 @@ impl BucketRule for TokenBucket {
         units - room
     }
 
+    #[inline]
     fn remaining(&self, state: &TokenBucketState, now: Timestamp) -> u64 {
         let refilled = self.time_to_full_nanos().saturating_sub(Self::owed_nanos(state, now));
         // An empty bucket, hence every denial of a single unit, is spared the division.
         if refilled < self.interval_nanos { 0 } else { refilled / self.interval_nanos }
     }
 
+    #[inline]
     fn reset_nanos(&self, state: &TokenBucketState, now: Timestamp) -> u64 {
         Self::owed_nanos(state, now)
     }

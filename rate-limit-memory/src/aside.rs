@@ -28,7 +28,7 @@ impl<C: Clock> Store<C> {
             [home.first, self.table.other(home.tag, home.first)]
         });
         let mut held = Held::waiting(&self.table, homes.collect());
-        let readings: SmallVec<[Reading<'_, '_>; 2]> =
+        let readings: SmallVec<[Reading<'_, '_>; 4]> =
             places.iter().map(|place| self.find_held(&held, place)).collect();
         let mut records: Records =
             readings.iter().map(|reading| self.record(reading, &mut shards)).collect();

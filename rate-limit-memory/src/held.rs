@@ -6,12 +6,12 @@ use crate::group::{Group, Version, Writing};
 use crate::table::Table;
 
 /// Groups that were read, each with the version under which it was.
-pub(crate) type Seen = SmallVec<[(usize, Version); 4]>;
+pub(crate) type Seen = SmallVec<[(usize, Version); 8]>;
 
 /// Groups that this call may write, by ascending number.
 #[derive(Debug)]
 pub(crate) struct Held<'t> {
-    groups: SmallVec<[(usize, Writing<'t>); 4]>,
+    groups: SmallVec<[(usize, Writing<'t>); 8]>,
 }
 
 impl<'t> Held<'t> {

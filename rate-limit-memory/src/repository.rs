@@ -3,7 +3,7 @@
 use std::alloc::{Layout, handle_alloc_error};
 
 use rate_limit_core::{
-    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, RateLimitPolicy,
+    Acquire, Adjustments, Answer, Charges, ClientIdentity, Clock, Outcomes, RateLimitPolicy,
     RateLimitRepository, Record, Settle, adjust, evaluate,
 };
 use smallvec::SmallVec;
@@ -103,7 +103,8 @@ impl<C: Clock> MemoryRepository<C> {
         })
     }
 
-    /// Decides any charges.
+    /// Decides any charges. Never inlined, so that its lists take no room on the stack of the others.
+    #[inline(never)]
     fn acquire_all(&self, charges: &Charges) -> Acquire {
         let places: SmallVec<[Place<'_>; 4]> = self.places(charges).collect();
         let decide = |records: &mut [Record], now| evaluate(charges, records, now);
@@ -115,8 +116,9 @@ impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
         if let (1, Some(charge)) = (charges.len(), charges.get(0)) {
             let key = self.keys.digest(charge.identity()).bucket(charge.policy());
-            if let Some(decided) = self.store.decide_known(charge, key) {
-                return decided;
+            if let Some(outcome) = self.store.decide_known(charge, key) {
+                // Only now, because an answer is a large value to move.
+                return Answer::ready(Outcomes::one(outcome));
             }
         }
         self.acquire_all(charges)

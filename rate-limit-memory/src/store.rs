@@ -6,8 +6,7 @@
 //! without lists.
 
 use rate_limit_core::{
-    Acquire, Answer, Charge, Clock, Now, Outcomes, RateLimitPolicy, Record, TimeAxis, Timestamp,
-    evaluate_packed,
+    Charge, Clock, Now, Outcome, RateLimitPolicy, Record, TimeAxis, Timestamp, evaluate_packed,
 };
 use smallvec::SmallVec;
 
@@ -49,7 +48,7 @@ pub(crate) struct Reading<'p, 'a> {
 }
 
 /// One record for each place.
-pub(crate) type Records = SmallVec<[Record; 2]>;
+pub(crate) type Records = SmallVec<[Record; 4]>;
 
 impl Place<'_> {
     /// Whether something of it lies in the side table.
@@ -85,7 +84,7 @@ impl<C: Clock> Store<C> {
     /// Decides a single charge on a bucket that is known and lies in the table, which is what nearly
     /// every request finds. `None` if it is not such a bucket, and then nothing was done.
     #[inline]
-    pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Acquire> {
+    pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Outcome> {
         let home = self.table.home(key);
         let axis = charge.policy().axis();
         let mut backoff = Backoff::default();
@@ -107,7 +106,7 @@ impl<C: Clock> Store<C> {
                 },
             };
             if is_done {
-                return Some(Answer::ready(Outcomes::one(outcome)));
+                return Some(outcome);
             }
             backoff.wait();
         }
@@ -129,7 +128,7 @@ impl<C: Clock> Store<C> {
         let mut backoff = Backoff::default();
         loop {
             let mut seen = Seen::new();
-            let readings: SmallVec<[Reading<'_, '_>; 2]> =
+            let readings: SmallVec<[Reading<'_, '_>; 4]> =
                 places.iter().map(|place| self.read(place, &mut seen)).collect();
             let mut records: Records = readings.iter().map(|one| self.table_record(one)).collect();
             let now = self.now(axis);
