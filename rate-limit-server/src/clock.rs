@@ -22,7 +22,12 @@ pub(crate) fn rfc3339() -> String {
 }
 
 /// Waits.
-#[allow(clippy::disallowed_methods, reason = "this is the place where the server waits")]
 pub(crate) async fn wait(time: Duration) {
-    tokio::time::sleep(time).await;
+    sleep(time).await;
+}
+
+/// A wait that can be given up and looked at.
+#[allow(clippy::disallowed_methods, reason = "this is the place where the server waits")]
+pub(crate) fn sleep(time: Duration) -> tokio::time::Sleep {
+    tokio::time::sleep(time)
 }

@@ -20,6 +20,7 @@ mod logging;
 mod metrics;
 mod openapi;
 mod operators;
+mod patience;
 mod problem;
 mod receipts;
 mod request_id;

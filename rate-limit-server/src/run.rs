@@ -112,7 +112,12 @@ async fn serve(
     tokio::spawn(following::follow(service.clone()));
     let stop = stop().map_err(ServerError::Runtime)?;
     let ids = RequestIds::new(drawn()?);
-    let bounds = Bounds { max_connections: arguments.max_connections, grace: arguments.grace };
+    let bounds = Bounds {
+        max_connections: arguments.max_connections,
+        head_timeout: arguments.head_timeout,
+        idle_timeout: arguments.idle_timeout,
+        grace: arguments.grace,
+    };
     banner::print(address, &shown);
     serving::serve(listener, routes::routes(service), ids, bounds, stop).await;
     Ok(())

@@ -19,10 +19,8 @@ use tower_service::Service;
 use tracing::{Instrument, debug, info, info_span, warn};
 
 use crate::clock;
+use crate::patience::{Patient, Phase};
 use crate::request_id::{REQUEST_ID, RequestIds};
-
-/// How long the head of a request may take, and how long a connection may be idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest head of a request.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -37,6 +35,10 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Bounds {
     pub(crate) max_connections: u32,
+    /// How long the head of a request may take.
+    pub(crate) head_timeout: Duration,
+    /// How long a connection may be idle.
+    pub(crate) idle_timeout: Duration,
     /// How long requests may take to end once the server is told to stop.
     pub(crate) grace: Duration,
 }
@@ -49,7 +51,7 @@ pub(crate) async fn serve(
     bounds: Bounds,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Connections { routes, ids: Arc::new(ids), builder: builder() };
+    let connections = Connections { routes, ids: Arc::new(ids), builder: builder(bounds), bounds };
     let room = Arc::new(Semaphore::new(bounds.max_connections as usize));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
@@ -93,6 +95,7 @@ struct Connections {
     routes: Router,
     ids: Arc<RequestIds>,
     builder: Builder<TokioExecutor>,
+    bounds: Bounds,
 }
 
 impl Connections {
@@ -105,7 +108,11 @@ impl Connections {
         // Answers are short, and nobody should wait for more of them. It only costs time if not.
         let _ = stream.set_nodelay(true);
         let (routes, ids) = (self.routes.clone(), Arc::clone(&self.ids));
+        let phase = Phase::default();
+        let stream = Patient::new(stream, phase.clone(), self.bounds.head_timeout);
         let service = service_fn(move |mut request: Request<Incoming>| {
+            phase.begins(request.version());
+            let phase = phase.clone();
             let id = ids.of(request.headers());
             let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
             request.extensions_mut().insert(PeerAddress(peer));
@@ -113,6 +120,7 @@ impl Connections {
             let answer = routes.clone().call(request);
             let answer = async move {
                 let mut response = answer.await?;
+                phase.ends();
                 response.headers_mut().insert(&REQUEST_ID, id);
                 Ok::<_, std::convert::Infallible>(response)
             };
@@ -122,17 +130,18 @@ impl Connections {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
+fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIMEOUT)
+        .header_read_timeout(bounds.idle_timeout)
         .max_buf_size(MAX_HEAD_BYTES)
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD_BYTES as u32)
-        .keep_alive_interval(HEAD_TIMEOUT);
+        .keep_alive_interval(bounds.idle_timeout)
+        .keep_alive_timeout(bounds.head_timeout);
     builder
 }

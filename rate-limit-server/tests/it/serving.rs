@@ -53,6 +53,43 @@ fn v09_the_grace_period_is_the_longest_wait() {
     assert!(log.contains("before all requests had ended"), "{log}");
 }
 
+/// Who sends a head byte by byte is cut off, however long connections may be idle; who is idle is not,
+/// until that has lasted too long as well.
+#[test]
+fn a_slow_head_is_cut_off_and_an_idle_connection_later() {
+    let server = Server::start(&["--head-timeout", "200ms", "--idle-timeout", "20s"]);
+    let mut idle = server.client();
+    assert_eq!(idle.send("GET /health", &[], b"").status, 200);
+    let mut slow = server.client();
+    slow.send_raw(b"GET /health HTTP/1.1\r\nhost: a\r\nx-slow: ");
+    assert!(slow.is_closed());
+    let mut second = server.client();
+    assert_eq!(second.send("GET /health", &[], b"").status, 200);
+    second.send_raw(b"G");
+    assert!(second.is_closed(), "also the second head on a connection");
+    assert_eq!(idle.send("GET /health", &[], b"").status, 200, "idle for longer than that");
+
+    let server = Server::start(&["--idle-timeout", "200ms"]);
+    let mut idle = server.client();
+    assert_eq!(idle.send("GET /health", &[], b"").status, 200);
+    assert!(idle.is_closed());
+}
+
+/// A body may take longer than a head.
+#[test]
+fn a_slow_body_is_not_a_slow_head() {
+    let server = Server::start(&["--head-timeout", "50ms"]);
+    let mut client = server.client();
+    let head =
+        format!("POST /check HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", QUESTION.len());
+    client.send_raw(head.as_bytes());
+    let mut others = server.client();
+    others.send_raw(b"GET");
+    assert!(others.is_closed(), "so long have heads been given");
+    client.send_raw(QUESTION);
+    assert_eq!(client.answer().unwrap().status, 200);
+}
+
 /// Connections beyond the cap wait until one ends, and none is turned away.
 #[test]
 fn connections_beyond_the_cap_wait() {
