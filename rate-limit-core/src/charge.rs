@@ -72,7 +72,7 @@ impl Charge {
 /// # Ok::<(), rate_limit_core::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Charges(InlineVec<Charge>);
+pub struct Charges(pub(crate) InlineVec<Charge>);
 
 impl Charges {
     /// No charges.
@@ -122,10 +122,6 @@ impl Charges {
     /// The charges, in the order in which their buckets were first named.
     pub fn iter(&self) -> impl Iterator<Item = &Charge> {
         self.0.iter()
-    }
-
-    pub(crate) fn into_list(self) -> InlineVec<Charge> {
-        self.0
     }
 
     /// Whether any bucket counts on `axis`; a store need not read a clock that nobody asks.

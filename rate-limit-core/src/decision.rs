@@ -81,19 +81,25 @@ impl Decision {
         Self { verdict, origin, policies: InlineVec::new() }
     }
 
-    /// The decision that follows from the answer of a store. A charge without an outcome counts as
-    /// turned away; the caller makes sure that there is none.
+    /// Becomes the decision that follows from the answer of a store. A charge without an outcome
+    /// counts as turned away; the caller makes sure that there is none.
     #[inline]
-    pub(crate) fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
-        let mut verdict = Verdict::Allow;
-        let policies = charges.into_list().map(|index, charge| {
+    pub(crate) fn conclude(&mut self, charges: Charges, outcomes: &Outcomes, origin: Origin) {
+        self.verdict = Verdict::Allow;
+        self.origin = origin;
+        let verdict = &mut self.verdict;
+        let mut join = |index, charge: Charge| {
             let outcome = outcomes.get(index).copied().unwrap_or(Outcome::MISSING);
             if outcome.is_violated() && charge.policy().is_enforced() {
-                verdict = Verdict::Deny;
+                *verdict = Verdict::Deny;
             }
             PolicyOutcome { charge, outcome }
-        });
-        Self { verdict, origin, policies }
+        };
+        // The list is a large value to move, so the usual case is written where it belongs.
+        self.policies = match charges.0 {
+            InlineVec::One(charge) => InlineVec::One(join(0, charge)),
+            charges => charges.map(join),
+        };
     }
 
     pub(crate) const fn set_verdict(&mut self, verdict: Verdict) {

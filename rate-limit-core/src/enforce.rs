@@ -14,7 +14,7 @@ use crate::outcome::Outcomes;
 use crate::policy::{FailureMode, RateLimitPolicy};
 use crate::receipt::Receipt;
 use crate::repository::{
-    Answer, RateLimitRepository, RepositoryError, RepositoryErrorKind, Settle,
+    Acquire, Answer, RateLimitRepository, RepositoryError, RepositoryErrorKind, Settle,
 };
 
 mod builder;
@@ -132,9 +132,10 @@ impl Enforced {
         Self::of(Decision::plain(verdict, Origin::Store))
     }
 
-    #[inline]
     fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
-        Self::of(Decision::from_outcomes(charges, outcomes, origin))
+        let mut enforced = Self::default();
+        enforced.decision.conclude(charges, outcomes, origin);
+        enforced
     }
 
     /// The receipt for what was charged. `None` if nothing was, or if it was taken before: a charge
@@ -144,6 +145,13 @@ impl Enforced {
             Handed::No => Receipt::of(&self.decision),
             Handed::Out => None,
         }
+    }
+}
+
+/// What there is to say of a request that no policy was asked about: it passes.
+impl Default for Enforced {
+    fn default() -> Self {
+        Self::without_policies(Verdict::Allow)
     }
 }
 
@@ -171,23 +179,54 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
 
     /// Decides a request of which it is known already whether it is exempt or blocked: for callers
     /// that know more about it than the lists of exempt and blocked.
-    #[inline]
     pub fn decide_with(&self, access: Access, charges: Charges) -> Decide {
-        match access {
-            Access::Block => return Decide::Ready(Enforced::without_policies(Verdict::Block)),
-            Access::Exempt => return Decide::Ready(Enforced::without_policies(Verdict::Exempt)),
-            Access::Limit if charges.is_empty() => {
-                return Decide::Ready(Enforced::without_policies(Verdict::Allow));
-            }
-            Access::Limit => {}
+        let mut enforced = Enforced::default();
+        match self.decide_into(&mut enforced, access, charges) {
+            None => Decide::Ready(enforced),
+            Some(decision) => Decide::Pending(decision),
+        }
+    }
+
+    /// Decides like [`decide_with`](Self::decide_with), in place of what stands in `enforced`: for
+    /// callers with so many requests that it matters to them how often a decision is moved. If the
+    /// store is still working, `enforced` means nothing, and what is returned has to be awaited.
+    #[inline]
+    pub fn decide_into(
+        &self,
+        enforced: &mut Enforced,
+        access: Access,
+        charges: Charges,
+    ) -> Option<PendingDecision> {
+        let verdict = match access {
+            Access::Block => Some(Verdict::Block),
+            Access::Exempt => Some(Verdict::Exempt),
+            Access::Limit if charges.is_empty() => Some(Verdict::Allow),
+            Access::Limit => None,
+        };
+        *enforced = Enforced::without_policies(verdict.unwrap_or(Verdict::Allow));
+        if verdict.is_some() {
+            return None;
         }
         let answer = self.shared.repository.acquire(&charges);
         // Looked at before it is taken apart, because an answer is a large value to move.
         if let Answer::Ready(Ok(outcomes)) = &answer
             && outcomes.len() == charges.len()
         {
-            return Decide::Ready(Enforced::from_outcomes(charges, outcomes, Origin::Store));
+            enforced.decision.conclude(charges, outcomes, Origin::Store);
+            return None;
         }
+        match self.decide_otherwise(answer, charges) {
+            Decide::Ready(decided) => {
+                *enforced = decided;
+                None
+            }
+            Decide::Pending(decision) => Some(decision),
+        }
+    }
+
+    /// Decides once the store has answered, or without it if that was no answer.
+    #[cold]
+    fn decide_otherwise(&self, answer: Acquire, charges: Charges) -> Decide {
         match answer {
             Answer::Ready(answer) => self.shared.decide_without_store(charges, failure_of(answer)),
             Answer::Pending(answer) => {

@@ -85,8 +85,14 @@ impl<T, const N: usize> InlineVec<T, N> {
         }
     }
 
+    #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        (0..self.len()).map_while(|index| self.get(index))
+        match self {
+            Self::None => Items::Whole([].iter()),
+            Self::One(item) => Items::Whole(std::slice::from_ref(item).iter()),
+            Self::Few { places, .. } => Items::Places(places.iter()),
+            Self::Many(items) => Items::Whole(items.iter()),
+        }
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
@@ -129,6 +135,32 @@ impl<T, const N: usize> InlineVec<T, N> {
             Self::Many(items) => (None, None, Some(items)),
         };
         one.into_iter().chain(few.into_iter().flatten().flatten()).chain(many.into_iter().flatten())
+    }
+}
+
+/// The items of a list, of which it is looked up only once in which form it is.
+enum Items<'a, T> {
+    Whole(std::slice::Iter<'a, T>),
+    Places(std::slice::Iter<'a, Option<T>>),
+}
+
+impl<'a, T> Iterator for Items<'a, T> {
+    type Item = &'a T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a T> {
+        match self {
+            Self::Whole(items) => items.next(),
+            Self::Places(places) => places.next()?.as_ref(),
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Whole(items) => items.size_hint(),
+            Self::Places(places) => (0, Some(places.len())),
+        }
     }
 }
 
