@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::Request;
-use rate_limit_core::{Access, Decide, Enforced, PendingDecision, RateLimitRepository};
+use rate_limit_core::{Access, Enforced, PendingDecision, RateLimitRepository};
 
 use crate::layer::Shared;
 use crate::request_view::RequestView;
@@ -20,17 +20,13 @@ pub(crate) struct Subject {
     pub(crate) matched: Matched,
 }
 
-/// The decision on a request.
-#[allow(clippy::large_enum_variant, reason = "a box would cost the common case an allocation")]
-pub(crate) enum Asked {
-    Answered(Answered),
-    Waiting(Waiting),
-}
-
 /// What was decided, and what of it may have to be given back at the response.
+#[derive(Default)]
 pub(crate) struct Answered {
-    /// `None` if nobody knows who asks, and a rule demands that somebody does.
-    pub(crate) enforced: Option<Enforced>,
+    /// Means nothing if nobody knows who asks.
+    enforced: Enforced,
+    /// Whether nobody knows who asks, and a rule demands that somebody does.
+    lacks_identity: bool,
     pub(crate) provisional: Vec<Provisional>,
     /// What it takes to tell operators about it.
     pub(crate) trail: Trail,
@@ -55,39 +51,60 @@ impl Subject {
     }
 }
 
-impl<R: RateLimitRepository + 'static> Shared<R> {
-    /// Asks the store, at once if it is known who asks.
-    #[inline]
-    pub(crate) fn ask(self: &Arc<Self>, matched: &Matched, request: &RequestView<'_>) -> Asked {
-        if self.rules.need_lookups(matched) && !self.knows_already(request) {
-            return self.ask_after_lookups(matched, request);
-        }
-        let mut plan = self.rules.plan(matched, request, &Found::new());
-        self.decide(request.client_address(), &mut plan)
+impl Answered {
+    /// The decision; `None` if there is none because nobody knows who asks.
+    pub(crate) fn enforced(&self) -> Option<&Enforced> {
+        (!self.lacks_identity).then_some(&self.enforced)
     }
 
+    /// As [`enforced`](Self::enforced).
+    pub(crate) fn enforced_mut(&mut self) -> Option<&mut Enforced> {
+        (!self.lacks_identity).then_some(&mut self.enforced)
+    }
+}
+
+impl<R: RateLimitRepository + 'static> Shared<R> {
+    /// Asks the store, at once if it is known who asks. The decision is a large value to move, so it
+    /// is put where it will be read; if somebody has to be waited for, what stands there means
+    /// nothing.
     #[inline]
-    pub(crate) fn decide(&self, address: Option<IpAddr>, plan: &mut Plan) -> Asked {
-        let Plan { access, charges, provisional, trail, lacks_identity } = plan;
-        let (provisional, mut trail) = (std::mem::take(provisional), std::mem::take(trail));
+    pub(crate) fn ask(
+        self: &Arc<Self>,
+        matched: &Matched,
+        request: &RequestView<'_>,
+        answered: &mut Answered,
+    ) -> Option<Waiting> {
+        if self.rules.need_lookups(matched) && !self.knows_already(request) {
+            return Some(self.ask_after_lookups(matched, request));
+        }
+        let plan = self.rules.plan(matched, request, &Found::new());
+        self.decide(request.client_address(), plan, answered)
+    }
+
+    /// Asks the store about a plan. See [`ask`](Self::ask).
+    #[inline]
+    pub(crate) fn decide(
+        &self,
+        address: Option<IpAddr>,
+        plan: Plan,
+        answered: &mut Answered,
+    ) -> Option<Waiting> {
         // Exempt beats blocked, whoever says so.
-        let access = match (*access, self.enforce.access(address, charges)) {
+        let access = match (plan.access, self.enforce.access(address, &plan.charges)) {
             (Access::Exempt, _) | (_, Access::Exempt) => Access::Exempt,
             (Access::Block, _) | (_, Access::Block) => Access::Block,
             (Access::Limit, Access::Limit) => Access::Limit,
         };
-        if *lacks_identity && access == Access::Limit {
-            return Asked::Answered(Answered { enforced: None, provisional, trail });
+        answered.provisional = plan.provisional;
+        answered.trail = plan.trail;
+        answered.lacks_identity = plan.lacks_identity && access == Access::Limit;
+        if answered.lacks_identity {
+            return None;
         }
-        match self.enforce.decide_with(access, std::mem::take(charges)) {
-            Decide::Ready(enforced) => {
-                Asked::Answered(Answered { enforced: Some(enforced), provisional, trail })
-            }
-            Decide::Pending(decision) => {
-                trail.wait(&self.time_of_day);
-                Asked::Waiting(Waiting::ForStore { decision, provisional, trail })
-            }
-        }
+        let decision = self.enforce.decide_into(&mut answered.enforced, access, plan.charges)?;
+        let Answered { provisional, mut trail, .. } = std::mem::take(answered);
+        trail.wait(&self.time_of_day);
+        Some(Waiting::ForStore { decision, provisional, trail })
     }
 
     /// Whether it does not matter who exactly asks, so that nobody is troubled with the question.
@@ -98,19 +115,24 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
     }
 
     #[cold]
-    fn ask_after_lookups(self: &Arc<Self>, matched: &Matched, request: &RequestView<'_>) -> Asked {
+    fn ask_after_lookups(
+        self: &Arc<Self>,
+        matched: &Matched,
+        request: &RequestView<'_>,
+    ) -> Waiting {
         let (shared, matched, head) = (self.clone(), matched.clone(), request.to_head());
-        Asked::Waiting(Waiting::ForIdentity(Box::pin(async move {
+        Waiting::ForIdentity(Box::pin(async move {
             let found = shared.rules.look_up(&matched, &head).await;
-            let asked = {
-                let mut plan = shared.rules.plan(&matched, &head.view(), &found);
-                shared.decide(head.client_address(), &mut plan)
+            let mut answered = Answered::default();
+            let waiting = {
+                let plan = shared.rules.plan(&matched, &head.view(), &found);
+                shared.decide(head.client_address(), plan, &mut answered)
             };
-            match asked {
-                Asked::Answered(answered) => answered,
-                Asked::Waiting(waiting) => waiting.await,
+            match waiting {
+                None => answered,
+                Some(waiting) => waiting.await,
             }
-        })))
+        }))
     }
 }
 
@@ -123,7 +145,7 @@ impl Future for Waiting {
             Self::ForStore { decision, provisional, trail } => {
                 let enforced = ready!(decision.as_mut().poll(cx));
                 let (provisional, trail) = (std::mem::take(provisional), std::mem::take(trail));
-                Poll::Ready(Answered { enforced: Some(enforced), provisional, trail })
+                Poll::Ready(Answered { enforced, lacks_identity: false, provisional, trail })
             }
         }
     }

@@ -35,6 +35,7 @@ pub struct RateLimitLayerBuilder<R> {
     time_of_day: TimeOfDay,
     responses: Responses,
     gives_handles: bool,
+    tells_outer_layers: bool,
     has_fallback: bool,
     nodes: u32,
     said: Said,
@@ -64,6 +65,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             time_of_day: TimeOfDay::default(),
             responses: Responses::default(),
             gives_handles: false,
+            tells_outer_layers: true,
             has_fallback: false,
             nodes: 1,
             said: Said::default(),
@@ -217,6 +219,31 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
     /// default, because each costs a few allocations.
     pub fn with_handle(mut self) -> Self {
         self.gives_handles = true;
+        self
+    }
+
+    /// Leaves the [`Decision`](crate::Decision) out of the extensions of responses of the inner
+    /// service, which spares each of them three allocations. That of a request that was turned away
+    /// is there in any case.
+    ///
+    /// For services around which nobody asks for it. Where layers are nested, an outer one then does
+    /// not know how close to exhaustion this one is, and speaks for both.
+    ///
+    /// # Example: the outermost layer of a service with nothing around it that asks
+    ///
+    /// ```
+    /// # #[cfg(feature = "memory")] {
+    /// use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
+    ///
+    /// let limit = RateLimitLayer::in_memory()
+    ///     .per_ip(RateLimitPolicy::per_minute(100))
+    ///     .without_decision_in_responses()
+    ///     .build()?;
+    /// # }
+    /// # Ok::<(), rate_limit_tower::LayerError>(())
+    /// ```
+    pub fn without_decision_in_responses(mut self) -> Self {
+        self.tells_outer_layers = false;
         self
     }
 

@@ -9,7 +9,7 @@ use http::{Request, Response};
 use rate_limit_core::{Charge, Charges, RateLimitRepository, Receipt, Settle, canonical_address};
 use thiserror::Error;
 
-use crate::asking::{Answered, Asked, Subject};
+use crate::asking::{Answered, Subject};
 use crate::decided::Following;
 use crate::layer::{RateLimitLayer, Shared};
 use crate::peer;
@@ -117,15 +117,15 @@ impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {
     pub async fn ask(&self, questions: &[Question]) -> Result<NamedAnswer, UnknownRule> {
         let shared = &self.shared;
         let matched = self.matched(questions)?;
-        let mut plan = self.plan(&matched, questions).await;
+        let plan = self.plan(&matched, questions).await;
         let nothing = Request::new(());
         let head = questions.first().map_or(&nothing, |question| &question.head);
         let client_address = address(head);
-        let mut answered: Answered = match shared.decide(client_address, &mut plan) {
-            Asked::Answered(answered) => answered,
-            Asked::Waiting(waiting) => waiting.await,
-        };
-        let decided = answered.enforced.as_mut();
+        let mut answered = Answered::default();
+        if let Some(waiting) = shared.decide(client_address, plan, &mut answered) {
+            answered = waiting.await;
+        }
+        let decided = answered.enforced_mut();
         let passing = decided.filter(|enforced| enforced.decision.is_allowed());
         let receipt = passing.and_then(rate_limit_core::Enforced::take_receipt);
         let subject = Subject { client_address, matched };

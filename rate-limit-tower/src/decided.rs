@@ -11,7 +11,7 @@ use crate::body::RateLimitBody;
 use crate::double_counting::counted_twice;
 use crate::exposure::Exposure;
 use crate::handle::RateLimitHandle;
-use crate::headers;
+use crate::headers::{self, Limits};
 use crate::layer::Shared;
 use crate::quota::Told;
 use crate::rejection::{Rejection, RejectionReason};
@@ -58,10 +58,11 @@ impl<'a> Following<'a> {
         shared: &Arc<Shared<R>>,
     ) -> Self {
         let at = shared.time_of_day.now();
-        let Answered { enforced, provisional, trail } = answered;
-        let telemetry = &shared.telemetry;
-        telemetry.observe(enforced.as_ref(), &subject.matched, trail, at, &shared.time_of_day);
-        let Some(enforced) = enforced else {
+        let (telemetry, trail) = (&shared.telemetry, &answered.trail);
+        let enforced = answered.enforced();
+        telemetry.observe(enforced, &subject.matched, trail, at, &shared.time_of_day);
+        let provisional = std::mem::take(&mut answered.provisional);
+        let Some(enforced) = answered.enforced_mut() else {
             return Self::Reject(reject(None, at, subject, request, shared));
         };
         shared.store_health.observe(enforced, at);
@@ -81,7 +82,6 @@ impl<'a> Following<'a> {
         let receipt = if may_change { enforced.take_receipt() } else { None };
         let open = receipt.map(|receipt| {
             let is_grpc = headers::grpc_content_type(request.headers()).is_some();
-            let provisional = std::mem::take(provisional);
             Box::new(Open { receipt, provisional, handle: handle.clone(), is_grpc })
         });
         Self::Pass(Passing { decision: &mut enforced.decision, at, handle, open })
@@ -133,10 +133,12 @@ impl<R: RateLimitRepository + 'static> Decided<R> {
         if shared.exposure(&self.matched) != Exposure::None {
             let told = Told { at: self.at, stretch_permille: 0 };
             let list = shared.rules.list(&self.matched);
-            let fields = response.headers_mut();
-            headers::write_limits(fields, &self.decision, told, shared.header_fields, list);
+            let limits = Limits { decision: &self.decision, told, list };
+            shared.field_writer.write_limits(response.headers_mut(), limits);
         }
-        response.extensions_mut().insert(self.decision.take());
+        if shared.tells_outer_layers {
+            response.extensions_mut().insert(self.decision.take());
+        }
         response
     }
 }
@@ -154,31 +156,37 @@ fn reject<R: RateLimitRepository + 'static, B>(
     request: &Request<B>,
     shared: &Shared<R>,
 ) -> Response<Bytes> {
+    let reason = decision.as_deref().map_or(RejectionReason::MissingIdentity, RejectionReason::of);
+    let told =
+        Told { at, stretch_permille: shared.jitter.as_ref().map_or(0, |one| one.permille()) };
     let rejection = Rejection {
-        reason: decision.as_deref().map_or(RejectionReason::MissingIdentity, RejectionReason::of),
+        reason,
         decision: decision.as_deref(),
         exposure: shared.exposure(&subject.matched),
-        told: Told { at, stretch_permille: shared.jitter.as_ref().map_or(0, |one| one.permille()) },
+        told,
+        retry_after_seconds: decision
+            .as_deref()
+            .and_then(|decision| reason.retry_after_seconds(decision, told)),
         documentation_url: shared.documentation_url(&subject.matched),
         problem_types: &shared.problem_types,
     };
-    let mut response = match (headers::grpc_content_type(request.headers()), &shared.reject_with) {
-        (Some(content_type), _) => rejection.to_grpc_response(content_type),
-        (None, Some(respond)) => respond(&rejection, &subject.view(request)),
-        (None, None) => rejection.to_response(),
+    let limits = rejection.limits_told(shared.rules.list(&subject.matched));
+    let with_fields = |mut response: Response<Bytes>| {
+        let fields = response.headers_mut();
+        headers::write_no_store(fields);
+        if let Some(seconds) = rejection.retry_after_seconds {
+            headers::write_retry_after(fields, seconds);
+        }
+        if let Some(limits) = limits {
+            shared.field_writer.write_limits(fields, limits);
+        }
+        response
     };
-    let fields = response.headers_mut();
-    headers::write_no_store(fields);
-    if let Some(seconds) = rejection.retry_after_seconds() {
-        headers::write_retry_after(fields, seconds);
-    }
-    if rejection.reason.is_denial() && rejection.exposure != Exposure::None {
-        let list = shared.rules.list(&subject.matched);
-        let told = rejection.told;
-        rejection.decision.into_iter().for_each(|decision| {
-            headers::write_limits(fields, decision, told, shared.header_fields, list);
-        });
-    }
+    let mut response = match (headers::grpc_content_type(request.headers()), &shared.reject_with) {
+        (Some(content_type), _) => with_fields(rejection.to_grpc_response(content_type)),
+        (None, Some(respond)) => with_fields(respond(&rejection, &subject.view(request))),
+        (None, None) => rejection.to_problem(&shared.field_writer, limits),
+    };
     if let Some(decision) = decision {
         response.extensions_mut().insert(decision.take());
     }

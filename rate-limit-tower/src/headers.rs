@@ -12,11 +12,13 @@ use rate_limit_core::{Decision, PolicyOutcome};
 
 use crate::quota::{self, Told};
 
+mod decimal;
 mod draft;
+mod forever;
 mod grpc;
 mod policy_list;
 mod selection;
-mod text;
+mod template;
 mod values;
 
 pub(crate) use grpc::{
@@ -24,6 +26,7 @@ pub(crate) use grpc::{
 };
 pub(crate) use policy_list::PolicyList;
 pub use selection::{DraftFields, HeaderFields, ResetFormat};
+use template::Template;
 use values::Values;
 
 /// Names every field about limits once.
@@ -51,33 +54,96 @@ limit_fields! {
     X_RATELIMIT_RESET = "x-ratelimit-reset",
 }
 
+static RETRY: HeaderName = RETRY_AFTER;
+
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// Writes what the client is told about its limits, in place of what was there. Nothing if no
-/// enforced policy was asked.
-///
-/// `list` is what was rendered beforehand; it is used if it lists the policies that decided.
-pub(crate) fn write_limits(
-    fields: &mut HeaderMap,
-    decision: &Decision,
-    told: Told,
+/// What a response tells about limits.
+#[derive(Clone, Copy)]
+pub(crate) struct Limits<'a> {
+    pub(crate) decision: &'a Decision,
+    pub(crate) told: Told,
+    /// What was rendered beforehand; it is used if it lists the policies that decided.
+    pub(crate) list: Option<&'a PolicyList>,
+}
+
+/// Writes the fields of the responses of one layer.
+#[derive(Debug)]
+pub(crate) struct FieldWriter {
     selection: HeaderFields,
-    list: Option<&PolicyList>,
-) {
-    let Some(closest) = decision.closest() else {
-        return;
-    };
-    if carry_limits(fields) {
-        clear_limits(fields);
+    limits: Template,
+    problem: Template,
+}
+
+impl FieldWriter {
+    /// Writes the fields that are selected.
+    pub(crate) fn new(selection: HeaderFields) -> Self {
+        // In the order in which they are written.
+        let mut limits: Vec<&'static HeaderName> = Vec::new();
+        if selection.legacy.is_some() {
+            limits.extend([&X_RATELIMIT_LIMIT, &X_RATELIMIT_REMAINING, &X_RATELIMIT_RESET]);
+        }
+        limits.extend(draft::names(selection.draft));
+        let mut problem: Vec<&'static HeaderName> = vec![&RETRY];
+        problem.extend(&limits);
+        let fixed = [(CONTENT_TYPE, PROBLEM), (CACHE_CONTROL, NO_STORE)];
+        Self {
+            selection,
+            limits: Template::new(&[], &limits),
+            problem: Template::new(&fixed, &problem),
+        }
     }
-    let mut values = Values::new();
-    if let Some(reset) = selection.legacy {
-        write_legacy(&mut values, closest, told, reset);
+
+    /// Writes what the client is told about its limits, in place of what was there. Nothing if no
+    /// enforced policy was asked.
+    pub(crate) fn write_limits(&self, fields: &mut HeaderMap, limits: Limits<'_>) {
+        let mut values = Values::new();
+        if !self.write(&mut values, limits) {
+            return;
+        }
+        if carry_limits(fields) {
+            clear_limits(fields);
+        }
+        values.insert_into(fields, &self.limits);
     }
-    draft::write(&mut values, decision, closest, told, selection.draft);
-    draft::write_policies(&mut values, decision, selection.draft, list);
-    values.insert_into(fields);
+
+    /// The fields of a problem document, with the whole seconds after which to try again, if that
+    /// helps, and the limits, if they are to be told.
+    pub(crate) fn of_problem(
+        &self,
+        retry_after_seconds: Option<u64>,
+        limits: Option<Limits<'_>>,
+    ) -> HeaderMap {
+        let mut fields = HeaderMap::new();
+        let mut values = Values::new();
+        if let Some(seconds) = retry_after_seconds {
+            values.number(&RETRY, seconds);
+        }
+        if let Some(limits) = limits {
+            self.write(&mut values, limits);
+        }
+        // The template has both of these fields.
+        if !values.insert_into(&mut fields, &self.problem) {
+            write_problem(&mut fields);
+            write_no_store(&mut fields);
+        }
+        fields
+    }
+
+    /// Whether there was anything to write.
+    fn write<'a>(&self, values: &mut Values<'a>, limits: Limits<'a>) -> bool {
+        let Limits { decision, told, list } = limits;
+        let Some(closest) = decision.closest() else {
+            return false;
+        };
+        if let Some(reset) = self.selection.legacy {
+            write_legacy(values, closest, told, reset);
+        }
+        draft::write(values, decision, closest, told, self.selection.draft);
+        draft::write_policies(values, decision, self.selection.draft, list);
+        true
+    }
 }
 
 /// Whether there are any fields about limits.
@@ -107,7 +173,7 @@ fn clear_limits(fields: &mut HeaderMap) {
     }
 }
 
-fn write_legacy(values: &mut Values, closest: &PolicyOutcome, told: Told, reset: ResetFormat) {
+fn write_legacy(values: &mut Values<'_>, closest: &PolicyOutcome, told: Told, reset: ResetFormat) {
     let reset = match reset {
         ResetFormat::EpochSeconds => told.reset_at_seconds(closest),
         ResetFormat::DeltaSeconds => told.reset_in_seconds(closest),

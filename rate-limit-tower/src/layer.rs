@@ -15,7 +15,7 @@ use crate::diagnosis::Reported;
 use crate::double_counting::Marking;
 use crate::exposure::Exposure;
 use crate::future::ResponseFuture;
-use crate::headers::HeaderFields;
+use crate::headers::FieldWriter;
 use crate::jitter::RetryJitter;
 use crate::rejection::{ProblemTypes, Rejection};
 use crate::request_view::RequestView;
@@ -51,7 +51,8 @@ use crate::time_of_day::TimeOfDay;
 /// that is closer to exhaustion or turned the request away. Requests that are exempt, or that no
 /// rule applies to, pass without any fields.
 ///
-/// Outer layers find the [`Decision`](crate::Decision) in the extensions of every response.
+/// Outer layers find the [`Decision`](crate::Decision) in the extensions of every response, unless
+/// the layer was built [without](RateLimitLayerBuilder::without_decision_in_responses).
 ///
 /// # Example: one limit per address and one for everybody together
 ///
@@ -82,13 +83,15 @@ pub(crate) struct Shared<R> {
     pub(crate) store_health: StoreHealth,
     pub(crate) telemetry: Telemetry,
     pub(crate) time_of_day: TimeOfDay,
-    pub(crate) header_fields: HeaderFields,
+    pub(crate) field_writer: FieldWriter,
     pub(crate) exposure: Exposure,
     pub(crate) jitter: Option<RetryJitter>,
     pub(crate) problem_types: ProblemTypes,
     pub(crate) documentation_url: Option<Box<str>>,
     pub(crate) reject_with: Option<Box<RejectWith>>,
     pub(crate) gives_handles: bool,
+    /// Whether responses carry the decision beside them.
+    pub(crate) tells_outer_layers: bool,
 }
 
 /// What a layer has said aloud already, for the one that succeeds it.

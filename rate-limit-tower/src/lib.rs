@@ -47,6 +47,7 @@ mod telemetry;
 #[cfg(not(any(feature = "metrics", feature = "tracing")))]
 #[path = "telemetry/off.rs"]
 mod telemetry;
+mod text;
 mod time_of_day;
 #[cfg(feature = "tonic")]
 mod tonic;

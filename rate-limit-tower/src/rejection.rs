@@ -8,6 +8,7 @@ use http::{HeaderValue, Response, StatusCode};
 use rate_limit_core::{Decision, Verdict};
 
 use crate::exposure::Exposure;
+use crate::headers::{self, FieldWriter, Limits, PolicyList};
 use crate::quota::Told;
 
 mod grpc;
@@ -24,6 +25,8 @@ pub struct Rejection<'a> {
     pub(crate) decision: Option<&'a Decision>,
     pub(crate) exposure: Exposure,
     pub(crate) told: Told,
+    /// Whole seconds after which to try again; `None` if that does not help.
+    pub(crate) retry_after_seconds: Option<u64>,
     pub(crate) documentation_url: Option<&'a str>,
     pub(crate) problem_types: &'a ProblemTypes,
 }
@@ -67,6 +70,16 @@ impl RejectionReason {
         }
     }
 
+    /// Whole seconds after which to try again after this decision; `None` if that does not help.
+    pub(crate) fn retry_after_seconds(self, decision: &Decision, told: Told) -> Option<u64> {
+        match self {
+            Self::AbnormalUsage | Self::QuotaExceeded => told.retry_after_seconds(decision.wait()),
+            // The store may be back in a moment, also for a request that could never pass without.
+            Self::ReducedCapacity => Some(told.retry_after_seconds(decision.wait()).unwrap_or(1)),
+            Self::Block | Self::MissingIdentity => None,
+        }
+    }
+
     /// Whether the limits are to blame, so that the client is told about them.
     pub(crate) const fn is_denial(self) -> bool {
         matches!(self, Self::AbnormalUsage | Self::QuotaExceeded)
@@ -86,7 +99,7 @@ impl Rejection<'_> {
 
     /// How long the client has to wait, in whole seconds; `None` if waiting does not help.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after_seconds().map(Duration::from_secs)
+        self.retry_after_seconds.map(Duration::from_secs)
     }
 
     /// Where the client can read about the limit.
@@ -101,7 +114,20 @@ impl Rejection<'_> {
 
     /// The problem document (RFC 9457) that is sent if nobody writes another response.
     pub fn to_response(&self) -> Response<Bytes> {
-        problem::response(self)
+        let mut response = self.with_status(problem::document(self));
+        headers::write_problem(response.headers_mut());
+        response
+    }
+
+    /// The same with all of its fields.
+    pub(crate) fn to_problem(
+        &self,
+        fields: &FieldWriter,
+        limits: Option<Limits<'_>>,
+    ) -> Response<Bytes> {
+        let mut response = self.with_status(problem::document(self));
+        *response.headers_mut() = fields.of_problem(self.retry_after_seconds, limits);
+        response
     }
 
     /// The response to a gRPC request.
@@ -109,18 +135,17 @@ impl Rejection<'_> {
         grpc::response(self, content_type)
     }
 
-    pub(crate) fn retry_after_seconds(&self) -> Option<u64> {
-        let wait = self.decision?.wait();
-        match self.reason {
-            RejectionReason::AbnormalUsage | RejectionReason::QuotaExceeded => {
-                self.told.retry_after_seconds(wait)
-            }
-            // The store may be back in a moment, also for a request that could never pass without.
-            RejectionReason::ReducedCapacity => {
-                Some(self.told.retry_after_seconds(wait).unwrap_or(1))
-            }
-            RejectionReason::Block | RejectionReason::MissingIdentity => None,
-        }
+    /// What the fields may tell about limits. `list` is what was rendered beforehand.
+    pub(crate) fn limits_told<'a>(&'a self, list: Option<&'a PolicyList>) -> Option<Limits<'a>> {
+        let may_tell = self.reason.is_denial() && self.exposure != Exposure::None;
+        let told = self.told;
+        self.decision.filter(|_| may_tell).map(|decision| Limits { decision, told, list })
+    }
+
+    fn with_status(&self, body: Bytes) -> Response<Bytes> {
+        let mut response = Response::new(body);
+        *response.status_mut() = self.reason.status();
+        response
     }
 }
 

@@ -77,7 +77,11 @@ pub(crate) struct Provisional {
 impl Rules {
     /// The rules that apply to a request.
     pub(crate) fn matching(&self, request: &RequestView<'_>) -> Matched {
-        self.groups.iter().filter_map(|group| group.matching(request)).collect()
+        let mut matched = Matched::new();
+        for group in &self.groups {
+            matched.extend(group.matching(request));
+        }
+        matched
     }
 
     /// The rule at a place.

@@ -8,7 +8,7 @@ use http::{Request, Response};
 use rate_limit_core::RateLimitRepository;
 use tower_service::Service;
 
-use crate::asking::{Asked, Subject};
+use crate::asking::{Answered, Subject};
 use crate::body::RateLimitBody;
 use crate::future::ResponseFuture;
 use crate::layer::Shared;
@@ -76,19 +76,16 @@ where
     let matched = shared.rules.matching(&view);
 
     // What do they charge, and does it pass?
-    let mut asked = shared.ask(&matched, &view);
+    let mut answered = Answered::default();
+    let waiting = shared.ask(&matched, &view, &mut answered);
 
     // If that is known at once, the service that is ready is called right here. Otherwise it
     // waits in the future, and a clone, which is not ready, takes its place.
     let subject = Subject { client_address: client.address, matched };
-    match asked {
-        // By reference: a decision is a large value to move.
-        Asked::Answered(ref mut answered) => {
-            let shared = shared.clone();
-            ResponseFuture::answered(answered, subject, inner, request, shared)
-        }
-        Asked::Waiting(waiting) => {
-            let shared = shared.clone();
+    let shared = shared.clone();
+    match waiting {
+        None => ResponseFuture::answered(&mut answered, subject, inner, request, shared),
+        Some(waiting) => {
             let not_ready = inner.clone();
             let ready = std::mem::replace(inner, not_ready);
             ResponseFuture::waiting(waiting, subject, ready, request, shared)

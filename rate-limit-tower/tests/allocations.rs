@@ -4,10 +4,11 @@
 //! | --- | --- | --- |
 //! | the call of the layer | the call of the inner service | 0 |
 //! | the inner service's response | the response of the layer | 6 with all fields, 3 without |
+//! | the call of the layer | the response to a request that is turned away | 7 |
 //!
 //! The second line is for a response without any header of its own: two for the table of header
-//! fields, one for the text that all their values share, and three for the decision beside the
-//! response.
+//! fields, one for the text that all values share for which there is none yet, and three for the
+//! decision beside the response, which can be spared. The third line has the body besides.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, unsafe_code)]
 
@@ -132,6 +133,36 @@ fn a_rule_with_a_path_and_a_key_in_a_header() {
 fn an_api_key() {
     let rule = Rule::new("users").key(Key::api_key("x-tenant"));
     assert_eq!(allocations(limit().rule(rule.policy(policy("a")))), (0, 6));
+}
+
+#[test]
+fn without_the_decision_in_responses() {
+    let silent = limit().per_ip(policy("a")).without_decision_in_responses();
+    assert_eq!(allocations(silent), (0, 3));
+}
+
+#[test]
+fn turned_away() {
+    for policies in [1, 3] {
+        let mut builder = limit();
+        for n in 0..policies {
+            builder = builder.per_ip(RateLimitPolicy::per_day(1).named(format!("policy-{n}")));
+        }
+        let inner = Inner { called_at: Arc::default() };
+        let mut service = builder.build().unwrap().layer(inner);
+        let mut statuses_and_counts = || {
+            let mut request = Request::new(());
+            request.extensions_mut().insert(PeerAddress(([192, 0, 2, 1], 1).into()));
+            let cx = &mut Context::from_waker(Waker::noop());
+            let before = ALLOCATIONS.get();
+            let answer = pin!(service.call(request)).poll(cx);
+            let count = ALLOCATIONS.get() - before;
+            let Poll::Ready(Ok(response)) = answer else { panic!("no answer") };
+            (response.status().as_u16(), count)
+        };
+        assert_eq!(statuses_and_counts().0, 200);
+        assert_eq!(statuses_and_counts(), (429, 7), "{policies} policies");
+    }
 }
 
 #[test]

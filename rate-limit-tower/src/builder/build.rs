@@ -5,6 +5,7 @@ use rate_limit_core::{EnforceRateLimitBuilder, FailureMode, RateLimitPolicy, Rat
 use super::RateLimitLayerBuilder;
 use crate::double_counting::Marking;
 use crate::error::LayerError;
+use crate::headers::FieldWriter;
 use crate::layer::{RateLimitLayer, Shared};
 use crate::rejection::ProblemTypes;
 use crate::rules;
@@ -46,7 +47,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             store_health: self.said.store_health,
             telemetry: Telemetry::new(&rules),
             time_of_day: self.time_of_day,
-            header_fields: responses.header_fields,
+            field_writer: FieldWriter::new(responses.header_fields),
             exposure: responses.exposure,
             jitter: responses.jitter,
             problem_types: responses
@@ -56,6 +57,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             documentation_url: responses.documentation_url,
             reject_with: responses.reject_with,
             gives_handles: self.gives_handles,
+            tells_outer_layers: self.tells_outer_layers,
             rules,
         };
         if shared.needs_address {

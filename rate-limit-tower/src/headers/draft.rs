@@ -1,37 +1,49 @@
 //! The fields of draft-ietf-httpapi-ratelimit-headers, revision by revision.
 
-use http::header::HeaderValue;
+use http::header::{HeaderName, HeaderValue};
 use rate_limit_core::{Decision, PolicyOutcome, RateLimitPolicy};
 
+use super::forever;
 use super::policy_list::PolicyList;
 use super::selection::DraftFields;
 use super::values::Values;
 use super::{RATELIMIT, RATELIMIT_LIMIT, RATELIMIT_POLICY, RATELIMIT_REMAINING, RATELIMIT_RESET};
 use crate::quota::{self, Quota, Told};
 
+/// The names of the fields that the functions below write, in their order.
+pub(super) fn names(revision: DraftFields) -> Vec<&'static HeaderName> {
+    match revision {
+        DraftFields::None => vec![],
+        DraftFields::Revision06 => {
+            vec![&RATELIMIT_LIMIT, &RATELIMIT_REMAINING, &RATELIMIT_RESET, &RATELIMIT_POLICY]
+        }
+        DraftFields::Revision07 | DraftFields::Revision08To11 => {
+            vec![&RATELIMIT, &RATELIMIT_POLICY]
+        }
+    }
+}
+
 /// Writes the field that lists the policies, rendered beforehand if possible.
-pub(super) fn write_policies(
-    values: &mut Values,
+pub(super) fn write_policies<'a>(
+    values: &mut Values<'a>,
     decision: &Decision,
     revision: DraftFields,
-    list: Option<&PolicyList>,
+    list: Option<&'a PolicyList>,
 ) {
     if revision == DraftFields::None {
         return;
     }
     if let Some(rendered) = list.and_then(|list| list.of(decision, revision)) {
-        values.push_value(rendered);
+        values.rendered(&RATELIMIT_POLICY, rendered);
     } else {
         push_policies(values, decision.enforced().map(|one| &**one.policy()), revision);
-    }
-    if values.has_begun() {
         values.end(&RATELIMIT_POLICY);
     }
 }
 
 /// Writes the fields of one revision that tell where the client stands.
 pub(super) fn write(
-    values: &mut Values,
+    values: &mut Values<'_>,
     decision: &Decision,
     closest: &PolicyOutcome,
     told: Told,
@@ -67,12 +79,12 @@ pub(super) fn policy_list<'a>(
 ) -> Option<HeaderValue> {
     let mut values = Values::new();
     push_policies(&mut values, policies, revision);
-    values.into_value()
+    Some(values.as_text()).filter(|text| !text.is_empty()).and_then(forever::value)
 }
 
 /// Writes one item for each enforced policy.
 fn push_policies<'a>(
-    values: &mut Values,
+    values: &mut Values<'_>,
     policies: impl Iterator<Item = &'a RateLimitPolicy>,
     revision: DraftFields,
 ) {
@@ -93,7 +105,7 @@ fn push_policies<'a>(
 
 /// Writes `RateLimit` as from revision 08 on.
 fn write_limits<'a>(
-    values: &mut Values,
+    values: &mut Values<'_>,
     limits: impl Iterator<Item = &'a PolicyOutcome>,
     told: Told,
 ) {
@@ -113,7 +125,7 @@ fn write_limits<'a>(
 }
 
 /// A structured field string. No character of a policy's name needs escaping.
-fn push_name(values: &mut Values, policy: &RateLimitPolicy) {
+fn push_name(values: &mut Values<'_>, policy: &RateLimitPolicy) {
     values.push("\"");
     values.push(policy.name().as_str());
     values.push("\"");

@@ -14,18 +14,24 @@ use super::protobuf::Message;
 use super::{Rejection, RejectionReason, wording};
 use crate::headers::{GRPC_MESSAGE, GRPC_RETRY_PUSHBACK_MS, GRPC_STATUS, GRPC_STATUS_DETAILS};
 use crate::quota;
+use crate::text::Text;
+
+/// As long as the message for a client that has exceeded two policies.
+const USUAL_BYTES: usize = 192;
 
 /// The status 200 of HTTP, which every gRPC response has, and one of gRPC's own.
 pub(super) fn response(rejection: &Rejection<'_>, content_type: HeaderValue) -> Response<Bytes> {
     let status = status(rejection.reason);
-    let message = wording::detail(rejection);
+    let mut message = Text::<USUAL_BYTES>::new();
+    wording::push_detail(&mut message, rejection, "\"");
+    let message = message.as_str();
     let mut response = Response::new(Bytes::new());
     let fields = response.headers_mut();
     fields.insert(CONTENT_TYPE, content_type);
     fields.insert(GRPC_STATUS, status.into());
-    insert(fields, GRPC_MESSAGE, percent_encoded(&message));
+    insert(fields, GRPC_MESSAGE, percent_encoded(message));
     if rejection.reason.is_denial() || rejection.reason == RejectionReason::ReducedCapacity {
-        let details = details(rejection, status, &message);
+        let details = details(rejection, status, message);
         insert(fields, GRPC_STATUS_DETAILS, STANDARD_NO_PAD.encode(details.as_bytes()));
         fields.insert(GRPC_RETRY_PUSHBACK_MS, pushback_ms(rejection).into());
     }
@@ -45,7 +51,7 @@ const fn status(reason: RejectionReason) -> u32 {
 /// `google.rpc.Status`.
 fn details(rejection: &Rejection<'_>, status: u32, message: &str) -> Message {
     let mut details = Message::default().number(1, status.into()).text(2, message);
-    if let Some(seconds) = rejection.retry_after_seconds() {
+    if let Some(seconds) = rejection.retry_after_seconds {
         let delay = Message::default().number(1, seconds);
         details = details.message(3, &any("RetryInfo", &Message::default().message(1, &delay)));
     }
@@ -100,7 +106,7 @@ fn error_info(rejection: &Rejection<'_>) -> Message {
 fn pushback_ms(rejection: &Rejection<'_>) -> i32 {
     let milliseconds = |seconds: u64| i32::try_from(seconds.saturating_mul(1_000)).ok();
     // A client that would have to wait for weeks had better not.
-    rejection.retry_after_seconds().and_then(milliseconds).unwrap_or(-1)
+    rejection.retry_after_seconds.and_then(milliseconds).unwrap_or(-1)
 }
 
 /// Everything but visible ASCII, and the percent sign, percent-encoded.

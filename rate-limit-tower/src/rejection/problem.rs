@@ -1,47 +1,30 @@
 //! Problem documents (RFC 9457).
+//!
+//! Denials are what an attack consists of, so the document is written as a text, in one piece: what
+//! is always the same is there already, and numbers are filled in. Whatever might need to be escaped
+//! is left to `serde_json`, which also checks in the tests that the text is what it would have
+//! written.
 
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
-use rate_limit_core::PolicyOutcome;
-use serde::{Serialize, Serializer};
+use rate_limit_core::{Decision, PolicyOutcome};
+use serde::Serialize;
 
 use super::{Rejection, RejectionReason, wording};
 use crate::exposure::Exposure;
-use crate::{headers, quota};
+use crate::quota;
+use crate::text::Text;
 
 /// Where the problem types of the draft are to be registered.
 const IANA: &str = "https://iana.org/assignments/http-problem-types#";
 
 /// As many bytes as the document of a client that has exceeded two policies needs.
-const USUAL_BYTES: usize = 1_024;
+const USUAL_BYTES: usize = 640;
 
-/// As many fields as a rejection has with everything switched on.
-const USUAL_FIELDS: usize = 8;
+type Document = Text<USUAL_BYTES>;
 
-/// What stands in the body. It is written into the body as it is: denials are what an attack
-/// consists of, so nothing is collected first.
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'a str,
-    title: &'static str,
-    status: u16,
-    detail: &'a str,
-    #[serde(rename = "violated-policies", skip_serializing_if = "Violated::is_empty")]
-    violated_policies: Violated<'a>,
-    #[serde(skip_serializing_if = "Limits::is_empty")]
-    limits_exceeded: Limits<'a>,
-    /// All limits, with [`Exposure::Full`].
-    #[serde(skip_serializing_if = "Limits::is_empty")]
-    limits: Limits<'a>,
-    #[serde(rename = "retry_after", skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    documentation_url: Option<&'a str>,
-}
-
-/// The problem types of a layer, written out once.
+/// The problem types of a layer, as they stand in a document.
 pub(crate) struct ProblemTypes {
     abnormal_usage: Box<str>,
     quota_exceeded: Box<str>,
@@ -49,69 +32,100 @@ pub(crate) struct ProblemTypes {
 }
 
 /// No type but the status.
-const BLANK: &str = "about:blank";
-
-/// The names of the violated policies.
-struct Violated<'a>(&'a Rejection<'a>);
-
-/// Policies and where the client stands.
-enum Limits<'a> {
-    None,
-    Exceeded(&'a Rejection<'a>),
-    All(&'a Rejection<'a>),
-}
-
-/// One policy and where the client stands.
-#[derive(Serialize)]
-struct Limit<'a> {
-    policy: &'a str,
-    limit: u64,
-    window_seconds: Seconds,
-    remaining: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost: Option<u64>,
-    #[serde(rename = "retry_after", skip_serializing_if = "Option::is_none")]
-    retry_after_seconds: Option<u64>,
-}
-
-/// A length in seconds, with a fraction only where there is one.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Seconds {
-    Whole(u64),
-    Fraction(f64),
-}
+const BLANK: &str = "\"about:blank\"";
 
 /// The problem document of a rejection.
-pub(super) fn response(rejection: &Rejection<'_>) -> Response<Bytes> {
+pub(super) fn document(rejection: &Rejection<'_>) -> Bytes {
     let (r#type, title) = kind(rejection);
-    let status = rejection.reason.status();
-    let is_denial = rejection.reason.is_denial();
-    let problem = Problem {
-        r#type,
-        title,
-        status: status.as_u16(),
-        detail: &wording::detail(rejection),
-        violated_policies: Violated(rejection),
-        limits_exceeded: if is_denial { Limits::Exceeded(rejection) } else { Limits::None },
-        limits: match rejection.exposure {
-            Exposure::Full if is_denial => Limits::All(rejection),
-            _ => Limits::None,
-        },
-        retry_after_seconds: rejection.retry_after_seconds(),
-        documentation_url: rejection.documentation_url,
-    };
-    let mut body = Vec::with_capacity(USUAL_BYTES);
-    // Numbers and strings always serialize, and a vector takes whatever is written to it; an empty
-    // body would still be a valid rejection.
-    if serde_json::to_writer(&mut body, &problem).is_err() {
-        body.clear();
+    let mut text = Document::new();
+    text.push("{\"type\":");
+    text.push(r#type);
+    text.push(",\"title\":\"");
+    text.push(title);
+    text.push("\",\"status\":");
+    text.push(rejection.reason.status().as_str());
+    text.push(",\"detail\":\"");
+    wording::push_detail(&mut text, rejection, "\\\"");
+    text.push("\"");
+    let told = told(rejection);
+    push_list(&mut text, ",\"violated-policies\":[", told.map(Decision::violated), |text, one| {
+        text.push("\"");
+        text.push(name(one));
+        text.push("\"");
+    });
+    if rejection.reason.is_denial() {
+        let push = |text: &mut Document, one: &PolicyOutcome| push_limit(text, rejection, one);
+        push_list(&mut text, ",\"limits_exceeded\":[", told.map(Decision::violated), push);
+        if rejection.exposure == Exposure::Full {
+            push_list(&mut text, ",\"limits\":[", told.map(Decision::enforced), push);
+        }
     }
-    let mut response = Response::new(Bytes::from(body));
-    *response.status_mut() = status;
-    *response.headers_mut() = HeaderMap::with_capacity(USUAL_FIELDS);
-    headers::write_problem(response.headers_mut());
-    response
+    if let Some(seconds) = rejection.retry_after_seconds {
+        text.push(",\"retry_after\":");
+        text.push_number(seconds);
+    }
+    if let Some(url) = rejection.documentation_url {
+        text.push(",\"documentation_url\":");
+        text.push(&json(url));
+    }
+    text.push("}");
+    text.into_bytes()
+}
+
+/// Writes a list, unless it is empty.
+fn push_list<'a>(
+    text: &mut Document,
+    beginning: &str,
+    items: Option<impl Iterator<Item = &'a PolicyOutcome>>,
+    push: impl Fn(&mut Document, &PolicyOutcome),
+) {
+    let mut is_empty = true;
+    // Not flattened, which would take longer than writing what there is.
+    let Some(items) = items else { return };
+    for item in items {
+        text.push(if is_empty { beginning } else { "," });
+        is_empty = false;
+        push(text, item);
+    }
+    if !is_empty {
+        text.push("]");
+    }
+}
+
+/// Writes one policy and where the client stands.
+fn push_limit(text: &mut Document, rejection: &Rejection<'_>, one: &PolicyOutcome) {
+    let outcome = one.outcome();
+    text.push("{\"policy\":\"");
+    text.push(name(one));
+    text.push("\",\"limit\":");
+    text.push_number(one.policy().limit());
+    text.push(",\"window_seconds\":");
+    push_seconds(text, one.policy().window());
+    text.push(",\"remaining\":");
+    text.push_number(quota::available(one));
+    if rejection.exposure == Exposure::Full {
+        text.push(",\"cost\":");
+        text.push_number(one.units());
+    }
+    let waits = outcome.is_violated();
+    if let Some(seconds) = rejection.told.retry_after_seconds(outcome.wait).filter(|_| waits) {
+        text.push(",\"retry_after\":");
+        text.push_number(seconds);
+    }
+    text.push("}");
+}
+
+/// Writes a length in seconds, with a fraction only where there is one.
+fn push_seconds(text: &mut Document, duration: Duration) {
+    match duration.subsec_nanos() {
+        0 => text.push_number(duration.as_secs()),
+        _ => text.push(&json(&duration.as_secs_f64())),
+    }
+}
+
+/// Strings and numbers always serialize.
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 /// The problem type and its title.
@@ -136,7 +150,7 @@ fn kind<'a>(rejection: &Rejection<'a>) -> (&'a str, &'static str) {
 impl ProblemTypes {
     /// The types that are described below `base`.
     pub(crate) fn below(base: &str) -> Self {
-        let named = |name: &str| format!("{base}{name}").into();
+        let named = |name: &str| json(&format!("{base}{name}")).into();
         Self {
             abnormal_usage: named("abnormal-usage-detected"),
             quota_exceeded: named("quota-exceeded"),
@@ -151,78 +165,20 @@ impl Default for ProblemTypes {
     }
 }
 
-impl Violated<'_> {
-    fn is_empty(&self) -> bool {
-        violated(self.0).next().is_none()
-    }
-}
-
-impl Serialize for Violated<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(violated(self.0).map(name))
-    }
-}
-
-impl Limits<'_> {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::None => true,
-            Self::Exceeded(rejection) => violated(rejection).next().is_none(),
-            Self::All(rejection) => enforced(rejection).next().is_none(),
-        }
-    }
-}
-
-impl Serialize for Limits<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::None => serializer.collect_seq([(); 0]),
-            Self::Exceeded(rejection) => {
-                serializer.collect_seq(violated(rejection).map(|one| limit(rejection, one)))
-            }
-            Self::All(rejection) => {
-                serializer.collect_seq(enforced(rejection).map(|one| limit(rejection, one)))
-            }
-        }
-    }
-}
-
-fn limit<'a>(rejection: &Rejection<'_>, one: &'a PolicyOutcome) -> Limit<'a> {
-    let outcome = one.outcome();
-    let waits = outcome.is_violated();
-    Limit {
-        policy: name(one),
-        limit: one.policy().limit(),
-        window_seconds: Seconds::from(one.policy().window()),
-        remaining: quota::available(one),
-        cost: (rejection.exposure == Exposure::Full).then(|| one.units()),
-        retry_after_seconds: waits
-            .then(|| rejection.told.retry_after_seconds(outcome.wait))
-            .flatten(),
-    }
-}
-
-fn enforced<'a>(rejection: &'a Rejection<'_>) -> impl Iterator<Item = &'a PolicyOutcome> {
-    rejection.decision.into_iter().flat_map(|decision| decision.enforced())
+/// The decision, if the client may learn of its policies.
+fn told<'a>(rejection: &Rejection<'a>) -> Option<&'a Decision> {
+    rejection.decision.filter(|_| rejection.exposure != Exposure::None)
 }
 
 /// The violated policies of which the client may learn.
-pub(super) fn violated<'a>(
-    rejection: &'a Rejection<'_>,
-) -> impl Iterator<Item = &'a PolicyOutcome> {
-    let told = rejection.decision.filter(|_| rejection.exposure != Exposure::None);
-    told.into_iter().flat_map(|decision| decision.violated())
+pub(super) fn violated<'a>(rejection: &Rejection<'a>) -> impl Iterator<Item = &'a PolicyOutcome> {
+    told(rejection).into_iter().flat_map(Decision::violated)
 }
 
+/// No character of it needs to be escaped anywhere.
 pub(super) fn name(one: &PolicyOutcome) -> &str {
     one.policy().name().as_str()
 }
 
-impl From<Duration> for Seconds {
-    fn from(duration: Duration) -> Self {
-        match duration.subsec_nanos() {
-            0 => Self::Whole(duration.as_secs()),
-            _ => Self::Fraction(duration.as_secs_f64()),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use rate_limit_core::ManualClock;
-use rate_limit_tower::{RateLimit, RateLimitBody, RateLimitLayer, RateLimitPolicy, ResponseFuture};
+use rate_limit_tower::{
+    Decision, RateLimit, RateLimitBody, RateLimitLayer, RateLimitPolicy, ResponseFuture, Verdict,
+};
 use tower::{Layer, Service, service_fn};
 
 use crate::support::{Probe, ProbeFailed, Store, call_now, limit, read, request};
@@ -189,5 +191,44 @@ mod at_compile_time {
         is_debug::<RateLimitBody<Full<Bytes>>>();
         is_send_and_static::<RateLimitLayer<Store>>();
         is_sync::<RateLimitLayer<Store>>();
+    }
+}
+
+/// Nested layers that count in buckets of their own, the inner one closer to exhaustion.
+fn nested(inner_limit: u64, tells: bool) -> (u16, String, bool) {
+    let clock = ManualClock::new();
+    let inner = limit(&clock).per_ip(RateLimitPolicy::per_day(inner_limit).named("inner"));
+    let inner = if tells { inner } else { inner.without_decision_in_responses() };
+    let outer = limit(&clock).per_ip(RateLimitPolicy::per_day(100).named("outer"));
+    let service = inner.build().unwrap().layer(Probe::default());
+    let mut service = outer.build().unwrap().layer(service);
+    call_now(&mut service, request()).unwrap();
+    let response = call_now(&mut service, request()).unwrap();
+    let policy = response.headers()["ratelimit-policy"].to_str().unwrap().to_owned();
+    let has_decision = response.extensions().get::<Decision>().is_some();
+    (response.status().as_u16(), policy, has_decision)
+}
+
+#[test]
+fn a_layer_that_keeps_its_decision_to_itself_is_spoken_for_unless_it_denies() {
+    let (inner, outer) = (|n| format!("\"inner\";q={n};w=86400"), "\"outer\";q=100;w=86400");
+    assert_eq!(nested(3, true), (200, inner(3), true));
+    assert_eq!(nested(3, false), (200, outer.to_owned(), true));
+    // Whoever is turned away is told why, and so are outer layers.
+    assert_eq!(nested(1, true), (429, inner(1), true));
+    assert_eq!(nested(1, false), (429, inner(1), true));
+}
+
+#[test]
+fn a_decision_that_nobody_asks_for_can_be_left_out() {
+    for tells in [true, false] {
+        let layer = limit(&ManualClock::new()).per_ip(RateLimitPolicy::per_day(1));
+        let layer = if tells { layer } else { layer.without_decision_in_responses() };
+        let mut service = layer.build().unwrap().layer(Probe::default());
+        let passed = call_now(&mut service, request()).unwrap();
+        assert_eq!(passed.extensions().get::<Decision>().is_some(), tells);
+        assert_eq!(passed.headers()["x-ratelimit-remaining"], "0", "the fields are there");
+        let denied = call_now(&mut service, request()).unwrap();
+        assert_eq!(denied.extensions().get::<Decision>().unwrap().verdict(), Verdict::Deny);
     }
 }

@@ -1,0 +1,105 @@
+//! A short text in the making.
+
+use bytes::Bytes;
+
+/// A text that lies on the stack until it is finished, unless it is longer than `N` bytes.
+///
+/// A list that decides with each byte where it lies is several times slower, and a text that grows
+/// on the heap is one allocation more: what is finished goes there in one piece.
+pub(crate) enum Text<const N: usize> {
+    Short { bytes: [u8; N], len: usize },
+    Long(Vec<u8>),
+}
+
+impl<const N: usize> Text<N> {
+    pub(crate) const fn new() -> Self {
+        Self::Short { bytes: [0; N], len: 0 }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Short { len, .. } => *len,
+            Self::Long(bytes) => bytes.len(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, part: &str) {
+        let part = part.as_bytes();
+        if let Self::Short { bytes, len } = self
+            && let Some(room) = bytes.get_mut(*len..*len + part.len())
+        {
+            room.copy_from_slice(part);
+            *len += part.len();
+            return;
+        }
+        self.push_to_heap(part);
+    }
+
+    /// Continues with a number. Without the formatting machinery of the standard library, which
+    /// would take as long as a decision.
+    pub(crate) fn push_number(&mut self, number: u64) {
+        self.push(itoa::Buffer::new().format(number));
+    }
+
+    /// What was written so far.
+    pub(crate) fn as_str(&self) -> &str {
+        // Only whole texts were pushed, so this cannot fail.
+        str::from_utf8(self.as_ref()).unwrap_or_default()
+    }
+
+    /// The finished text, in one allocation.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        match self {
+            Self::Short { .. } => Bytes::copy_from_slice(self.as_ref()),
+            Self::Long(bytes) => bytes.into(),
+        }
+    }
+
+    /// The finished text, in one allocation together with the count of those who share it.
+    pub(crate) fn into_shared_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+
+    #[cold]
+    fn push_to_heap(&mut self, part: &[u8]) {
+        if let Self::Short { .. } = self {
+            let mut bytes = Vec::with_capacity(4 * N);
+            bytes.extend_from_slice(self.as_ref());
+            *self = Self::Long(bytes);
+        }
+        if let Self::Long(bytes) = self {
+            bytes.extend_from_slice(part);
+        }
+    }
+}
+
+impl<const N: usize> AsRef<[u8]> for Text<N> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Short { bytes, len } => bytes.get(..*len).unwrap_or_default(),
+            Self::Long(bytes) => bytes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn a_long_text_is_as_whole_as_a_short_one() {
+        let mut text = Text::<160>::new();
+        let mut expected = String::new();
+        for number in 0..160_u8 {
+            let part = char::from(number % 128).to_string().repeat(usize::from(number % 7));
+            text.push(&part);
+            expected.push_str(&part);
+            assert_eq!(text.as_str(), expected);
+            assert_eq!(text.len(), expected.len());
+            assert_eq!(matches!(text, Text::Long(_)), expected.len() > 160);
+        }
+        assert!(expected.len() > 2 * 160, "both forms were tried");
+        assert_eq!(text.into_bytes(), expected);
+    }
+}
