@@ -1,7 +1,8 @@
 //! A service for load generators: the same handler bare, behind a limit that nothing reaches, and
-//! behind one that everything has reached. Besides, a handler without any limit that answers what a
-//! denial answers, made once: what a denial costs beyond that is the layer, the rest is the length
-//! of the response.
+//! behind one that everything has reached. Besides, two handlers without any limit: one that answers
+//! with a document as long as that of a denial, as most services do, and one that answers what a
+//! denial answers, made once. What a denial costs beyond the latter is the layer; the rest is the
+//! length of the response.
 //!
 //! Each listens on a free port of the loopback interface. Prints a line per service, the name and
 //! the URL, and runs until it is stopped. `scripts/load` measures them.
@@ -20,6 +21,12 @@ const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
 /// The body of a denial.
 const DENIAL: &str = r#"{"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":"Quota Exceeded","status":429,"detail":"The limit of the policy \"default\" is reached. Try again in 86400 seconds.","violated-policies":["default"],"limits_exceeded":[{"policy":"default","limit":1,"window_seconds":86400,"remaining":0,"retry_after":86400}],"retry_after":86400}"#;
+
+/// What a service answers that has something to say, as long as the body of a denial.
+fn document() -> ([(header::HeaderName, &'static str); 1], String) {
+    let text = "x".repeat(DENIAL.len() - r#"{"text":""}"#.len());
+    ([(header::CONTENT_TYPE, "application/json")], format!(r#"{{"text":"{text}"}}"#))
+}
 
 /// The fields of a denial, as cheaply as they can be made.
 fn denial_fields() -> HeaderMap {
@@ -48,6 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let denies = RateLimitLayer::in_memory().per_ip(RateLimitPolicy::per_day(1)).build()?;
     let services = [
         ("unlimited", handler()),
+        ("document", Router::new().route("/", get(async || document()))),
         ("constant", Router::new().route("/", get(async || (TOO_MANY, denial_fields(), DENIAL)))),
         ("admitted", handler().layer(admits)),
         ("denied", handler().layer(denies)),
