@@ -1,88 +1,249 @@
 //! What does one decision in memory cost, beside governor's keyed limiter?
 //!
-//! Governor is measured on the operating system's monotonic clock, which is what our store reads,
-//! and on the processor's time-stamp counter, which is its default. Our store is given the charges
-//! of a request, as governor is given its key; the rows `with charges` make them first, from the
-//! client's address, as the layer does.
+//! Governor is measured on the operating system's monotonic clock, which is what our store reads by
+//! default, and on the processor's time-stamp counter, which is its own default; ours on both as
+//! well. `map` is the domain's decision on records in a `dashmap`, `floor` a table of 16-byte places
+//! that says yes or no and nothing else; both on the time-stamp counter.
+//!
+//! Our store is given the charges of a request, as governor is given its key; the rows `with charges`
+//! make them first, from the client's address, as the layer does.
+//!
+//! Keys come in a random order, so with many of them each is far away when it is its turn. With two
+//! threads both ask at once, and the time is that from the first question to the last answer divided
+//! by the questions of one.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use governor::clock::{Clock, MonotonicClock, QuantaClock};
+use rate_limit_benches::baseline::{Floor, MapStore};
 use rate_limit_benches::{Path, addresses, charges, decide, governor, policies};
 use rate_limit_core::Charges;
-use rate_limit_memory::MemoryRepository;
+use rate_limit_memory::{MemoryRepository, SystemClock, TimeStampCounterClock};
 
-type Group<'a> = BenchmarkGroup<'a, WallTime>;
+/// Questions that are made before; a longer run goes round.
+const QUESTIONS: usize = 1_000_000;
 
-/// Governor has no decision over several limits; asking one limiter after the other is what its
-/// users do. A denial by the second has then already cost a unit of the first.
-fn governors<C: Clock + Clone>(
-    group: &mut Group<'_>,
-    id: BenchmarkId,
-    (path, clock, policies): (Path, C, usize),
-    addresses: &[IpAddr],
-) {
-    let limiters: Vec<_> = (0..policies).map(|_| governor(path, clock.clone())).collect();
-    let ask = |address| limiters.iter().filter(|one| one.check_key(address).is_ok()).count();
-    addresses.iter().for_each(|address| {
-        ask(address);
-    });
-    let mut turn = addresses.iter().cycle();
-    group.bench_function(id, |b| b.iter(|| ask(black_box(turn.next().unwrap()))));
+/// How the keys are spread over the questions.
+#[derive(Clone, Copy)]
+enum Spread {
+    Uniform,
+    /// The n-th key is asked for 1/n as often as the first one.
+    Zipf,
 }
 
-fn ours(group: &mut Group<'_>, parameter: usize, path: Path, count: usize, addresses: &[IpAddr]) {
-    let policies = policies(path, count).unwrap();
-    let store = MemoryRepository::builder().max_keys(2_000_000).build().unwrap();
-    addresses.iter().for_each(|address| {
-        decide(&store, &charges(*address, &policies));
-    });
-    // The charges of a million requests would be measured more than the decisions on them.
-    if addresses.len() <= 1_000 {
-        let given: Vec<Charges> =
-            addresses.iter().map(|address| charges(*address, &policies)).collect();
-        let mut turn = given.iter().cycle();
-        group.bench_function(BenchmarkId::new("ours", parameter), |b| {
-            b.iter(|| decide(&store, black_box(turn.next().unwrap())));
+/// One workload: who asks, in which order, on how many threads, under how many policies.
+struct Workload {
+    path: Path,
+    policies: usize,
+    threads: usize,
+    everybody: Vec<IpAddr>,
+    order: Vec<IpAddr>,
+}
+
+/// A generator of random numbers that needs no crate (xorshift64*), the same in each run.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn below(&mut self, range: usize) -> usize {
+        (u128::from(self.next()) * range as u128 >> 64) as usize
+    }
+
+    /// Exactly Zipf's law for the continuous distribution, which is close enough for the discrete.
+    fn zipf(&mut self, range: usize) -> usize {
+        let uniform = self.next() as f64 / u64::MAX as f64;
+        ((range as f64).powf(uniform) as usize - 1).min(range - 1)
+    }
+}
+
+impl Workload {
+    fn new(path: Path, keys: usize, spread: Spread, policies: usize, threads: usize) -> Self {
+        let everybody = addresses(keys);
+        let mut random = Random(0x9e37_79b9_7f4a_7c15);
+        let questions = if keys <= 1_000 { keys } else { QUESTIONS };
+        let order = (0..questions).map(|turn| match spread {
+            _ if keys <= 1_000 => everybody[turn],
+            Spread::Uniform => everybody[random.below(keys)],
+            Spread::Zipf => everybody[random.zipf(keys)],
+        });
+        let order = order.collect();
+        Self { path, policies, threads, everybody, order }
+    }
+
+    /// Measures one contender, which is asked about everybody first.
+    fn measure<K: Sync>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        (name, parameter): (&str, &str),
+        key: impl Fn(&IpAddr) -> K,
+        ask: impl Fn(&K) -> bool + Sync,
+    ) {
+        self.everybody.iter().for_each(|address| {
+            ask(&key(address));
+        });
+        let questions: Vec<K> = self.order.iter().map(key).collect();
+        let begin = Cell::new(0);
+        group.bench_function(BenchmarkId::new(name, parameter), |bencher| {
+            bencher.iter_custom(|count| {
+                // Goes on where the last run ended, so that no key is asked for again at once.
+                let start = begin.replace((begin.get() + count as usize) % questions.len());
+                self.run(&questions, start, count, &ask)
+            });
         });
     }
-    let mut turn = addresses.iter().cycle();
-    group.bench_function(BenchmarkId::new("ours with charges", parameter), |b| {
-        b.iter(|| decide(&store, &charges(black_box(*turn.next().unwrap()), &policies)));
-    });
+
+    fn run<K: Sync>(
+        &self,
+        questions: &[K],
+        start: usize,
+        count: u64,
+        ask: &(impl Fn(&K) -> bool + Sync),
+    ) -> Duration {
+        let turn = |thread: usize| {
+            let start = (start + thread * questions.len() / self.threads) % questions.len();
+            let mut turn = questions[start..].iter().chain(questions.iter().cycle());
+            for _ in 0..count {
+                black_box(ask(black_box(turn.next().unwrap())));
+            }
+        };
+        if self.threads == 1 {
+            let begin = now();
+            turn(0);
+            return begin.elapsed();
+        }
+        let ready = Barrier::new(self.threads);
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.threads)
+                .map(|thread| {
+                    let (ready, turn) = (&ready, &turn);
+                    scope.spawn(move || {
+                        ready.wait();
+                        let begin = now();
+                        turn(thread);
+                        begin.elapsed()
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).max().unwrap_or_default()
+        })
+    }
+
+    /// Governor has no decision over several limits; asking one limiter after the other is what its
+    /// users do. A denial by the second has then already cost a unit of the first.
+    fn governor<C: Clock + Clone + Sync>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        id: (&str, &str),
+        clock: C,
+    ) where
+        C::Instant: Send + Sync,
+    {
+        let limiters: Vec<_> =
+            (0..self.policies).map(|_| governor(self.path, clock.clone())).collect();
+        let ask = |address: &IpAddr| limiters.iter().all(|one| one.check_key(address).is_ok());
+        self.measure(group, id, |address| *address, ask);
+    }
+
+    fn ours<C: rate_limit_core::Clock>(
+        &self,
+        group: &mut BenchmarkGroup<'_, WallTime>,
+        id: (&str, &str),
+        clock: C,
+    ) {
+        let policies = policies(self.path, self.policies).unwrap();
+        let max_keys = (self.everybody.len() * self.policies * 2).max(64);
+        let store = MemoryRepository::builder().clock(clock).max_keys(max_keys).build().unwrap();
+        let given = |address: &IpAddr| charges(*address, &policies);
+        self.measure(group, id, given, |charges: &Charges| decide(&store, charges));
+    }
+
+    fn ours_with_charges(&self, group: &mut BenchmarkGroup<'_, WallTime>, id: (&str, &str)) {
+        let policies = policies(self.path, self.policies).unwrap();
+        let max_keys = (self.everybody.len() * self.policies * 2).max(64);
+        let store = MemoryRepository::builder().max_keys(max_keys).build().unwrap();
+        let ask = |address: &IpAddr| decide(&store, &charges(*address, &policies));
+        self.measure(group, id, |address| *address, ask);
+    }
+
+    fn everyone(&self, group: &mut BenchmarkGroup<'_, WallTime>, parameter: &str) {
+        self.governor(group, ("governor, TSC", parameter), QuantaClock::default());
+        self.ours(group, ("ours, TSC", parameter), TimeStampCounterClock::new());
+        self.ours(group, ("ours, OS clock", parameter), SystemClock::new());
+        if self.threads == 1 {
+            self.governor(group, ("governor, OS clock", parameter), MonotonicClock);
+            self.ours_with_charges(group, ("ours with charges, OS clock", parameter));
+        }
+        if self.policies == 1 {
+            let policies = policies(self.path, 1).unwrap();
+            let map = MapStore::new(TimeStampCounterClock::new());
+            let given = |address: &IpAddr| charges(*address, &policies);
+            let ask = |charges: &Charges| charges.get(0).is_some_and(|charge| map.decide(charge));
+            self.measure(group, ("map, TSC", parameter), given, ask);
+            let (burst, interval_nanos) = match self.path {
+                Path::Admitted => (u64::from(u32::MAX), 1_000),
+                Path::Denied => (1, 3_600_000_000_000),
+            };
+            let clock = TimeStampCounterClock::new();
+            let floor = Floor::new(clock, self.everybody.len(), burst, interval_nanos);
+            self.measure(group, ("floor, TSC", parameter), |a| *a, |address| floor.decide(address));
+        }
+    }
 }
 
-fn all(group: &mut Group<'_>, parameter: usize, path: Path, count: usize, addresses: &[IpAddr]) {
-    let id = |name| BenchmarkId::new(name, parameter);
-    governors(group, id("governor, OS clock"), (path, MonotonicClock, count), addresses);
-    governors(group, id("governor, TSC"), (path, QuantaClock::default(), count), addresses);
-    ours(group, parameter, path, count, addresses);
+#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
+fn now() -> Instant {
+    Instant::now()
 }
 
 fn by_number_of_keys(c: &mut Criterion) {
-    for path in [Path::Admitted, Path::Denied] {
-        let mut group = c.benchmark_group(format!("keys, {}", path.name()));
-        for count in [1, 1_000, 1_000_000] {
-            all(&mut group, count, path, 1, &addresses(count));
+    let kinds = [
+        ("1", 1, Spread::Uniform),
+        ("1000", 1_000, Spread::Uniform),
+        ("1000000", 1_000_000, Spread::Uniform),
+        ("1000000 by Zipf", 1_000_000, Spread::Zipf),
+    ];
+    for threads in [1, 2] {
+        for path in [Path::Admitted, Path::Denied] {
+            let mut group = c.benchmark_group(format!("{}, {threads} threads", path.name()));
+            for (parameter, keys, spread) in kinds {
+                Workload::new(path, keys, spread, 1, threads).everyone(&mut group, parameter);
+            }
+            group.finish();
         }
-        group.finish();
     }
 }
 
 fn by_number_of_policies(c: &mut Criterion) {
     for path in [Path::Admitted, Path::Denied] {
         let mut group = c.benchmark_group(format!("policies, {}", path.name()));
-        for count in [2, 4] {
-            all(&mut group, count, path, count, &addresses(1_000));
+        for (parameter, count) in [("2", 2), ("4", 4)] {
+            Workload::new(path, 1_000, Spread::Uniform, count, 1).everyone(&mut group, parameter);
         }
         group.finish();
     }
 }
 
-criterion_group!(benches, by_number_of_keys, by_number_of_policies);
+/// The last group, because ten million keys take gigabytes and a while to prepare.
+fn ten_million_keys(c: &mut Criterion) {
+    let mut group = c.benchmark_group("admitted, 1 threads");
+    let workload = Workload::new(Path::Admitted, 10_000_000, Spread::Uniform, 1, 1);
+    workload.everyone(&mut group, "10000000");
+    group.finish();
+}
+
+criterion_group!(benches, by_number_of_keys, by_number_of_policies, ten_million_keys);
 criterion_main!(benches);

@@ -21,6 +21,8 @@
 //! and from then on displaces only itself. To wash off a debt, one has to run up a greater one in all
 //! other places where it may lie, which are in two groups that nobody outside can tell.
 
+use std::cmp::Reverse;
+
 use crossbeam_utils::CachePadded;
 use rate_limit_core::{Clock, Now, PackedState, TimeAxis, Timestamp};
 
@@ -115,31 +117,37 @@ pub(crate) fn insert<C: Clock>(
     Some(spot)
 }
 
-/// The first place of two groups that is free, otherwise the one with the least debt, with that debt.
+/// The first place of two groups that is nobody's, otherwise the one that has been free for longest,
+/// otherwise the one with the least debt; with that debt.
+///
+/// Free places whose owner may come back soon are spared, because looking a bucket up is cheaper
+/// than bringing it in again.
 fn least<C: Clock>(
     held: &Held<'_>,
     groups: [usize; 2],
     keep: &[Spot],
     debts: &mut Debts<'_, C>,
 ) -> Option<(u64, Spot)> {
-    let mut least: Option<(u64, Spot)> = None;
+    let mut least: Option<((u64, Reverse<u64>), Spot)> = None;
     for number in groups {
         let group = held.group(number)?;
         for slot in 0..SLOTS {
-            let spot = Spot { group: number, slot };
+            let (tag, spot) = (group.tag(slot), Spot { group: number, slot });
+            if tag == Tag::NOBODY {
+                return Some((0, spot));
+            }
             if keep.contains(&spot) {
                 continue;
             }
-            let debt_nanos = debts.nanos(group.tag(slot), group.full_at(slot));
-            if debt_nanos == 0 {
-                return Some((0, spot));
-            }
-            if least.is_none_or(|(nanos, _)| debt_nanos < nanos) {
-                least = Some((debt_nanos, spot));
+            let full_at = group.full_at(slot);
+            let debt_nanos = debts.nanos(tag, full_at);
+            let rank = (debt_nanos, Reverse(debts.now.on(tag.axis()).nanos_since(full_at)));
+            if least.is_none_or(|(least, _)| rank < least) {
+                least = Some((rank, spot));
             }
         }
     }
-    least
+    least.map(|((debt_nanos, _), spot)| (debt_nanos, spot))
 }
 
 /// Moves one of the buckets in two groups to its own other group. Returns the place it has left.
