@@ -60,7 +60,7 @@ impl Random {
     }
 
     fn below(&mut self, range: usize) -> usize {
-        (u128::from(self.next()) * range as u128 >> 64) as usize
+        ((u128::from(self.next()) * range as u128) >> 64) as usize
     }
 
     /// Exactly Zipf's law for the continuous distribution, which is close enough for the discrete.

@@ -33,7 +33,7 @@ impl Times {
     fn add(&mut self, nanos: u64) {
         let nanos = nanos.max(1);
         let octave = nanos.ilog2() as usize;
-        let part = (u128::from(nanos) * 16 >> octave) as usize - 16;
+        let part = ((u128::from(nanos) * 16) >> octave) as usize - 16;
         self.counts[octave * 16 + part] += 1;
         self.longest = self.longest.max(nanos);
         self.total += 1;
