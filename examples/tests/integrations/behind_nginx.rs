@@ -49,6 +49,29 @@ fn two_hops() -> TrustedProxies {
     TrustedProxies::parse_hops(NonZeroU8::new(2).unwrap(), [INNER.to_string()]).unwrap()
 }
 
+/// An nginx that connects to `upstream` from the address `source`. It appends to `X-Forwarded-For` and
+/// to `Forwarded`, and overwrites `X-Real-IP`.
+async fn forwarding(source: Ipv4Addr, upstream: SocketAddr) -> Nginx {
+    Nginx::start(|listen| {
+        format!(
+            r#"
+    server {{
+        listen {listen};
+        keepalive_requests 100000;
+        location / {{
+            proxy_pass http://{upstream};
+            proxy_bind {source};
+            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
+            proxy_set_header X-Real-IP $remote_addr;
+            proxy_set_header Forwarded "$http_forwarded, for=\"$remote_addr:$remote_port\"";
+        }}
+    }}
+"#
+        )
+    })
+    .await
+}
+
 /// How many of `count` requests from `source` pass, each claiming to come from somebody else in
 /// every way that a client can think of.
 async fn passing(source: Ipv4Addr, server: SocketAddr, count: u32) -> usize {
@@ -74,7 +97,7 @@ async fn passing(source: Ipv4Addr, server: SocketAddr, count: u32) -> usize {
 #[tokio::test]
 async fn a_thousand_forged_hops_share_one_bucket() {
     let app = application(x_forwarded_for(proxies(&[OUTER]))).await;
-    let nginx = Nginx::start(OUTER, app).await;
+    let nginx = forwarding(OUTER, app).await;
     assert_eq!(passing(ALICE, nginx.address, 1_000).await, LIMIT);
     assert_eq!(passing(BOB, nginx.address, 50).await, LIMIT, "others have their own");
 }
@@ -82,7 +105,7 @@ async fn a_thousand_forged_hops_share_one_bucket() {
 #[tokio::test]
 async fn a_thousand_forged_elements_of_forwarded_share_one_bucket() {
     let address = ClientAddress::forwarded(ForwardingHeader::Forwarded, proxies(&[OUTER]));
-    let nginx = Nginx::start(OUTER, application(address).await).await;
+    let nginx = forwarding(OUTER, application(address).await).await;
     assert_eq!(passing(ALICE, nginx.address, 1_000).await, LIMIT);
     assert_eq!(passing(BOB, nginx.address, 50).await, LIMIT);
 }
@@ -91,7 +114,7 @@ async fn a_thousand_forged_elements_of_forwarded_share_one_bucket() {
 async fn a_header_that_nginx_overwrites_cannot_be_forged() {
     let header = ForwardingHeader::single("X-Real-IP").unwrap();
     let address = ClientAddress::forwarded(header, proxies(&[OUTER]));
-    let nginx = Nginx::start(OUTER, application(address).await).await;
+    let nginx = forwarding(OUTER, application(address).await).await;
     assert_eq!(passing(ALICE, nginx.address, 100).await, LIMIT);
     assert_eq!(passing(BOB, nginx.address, 50).await, LIMIT);
 }
@@ -99,8 +122,8 @@ async fn a_header_that_nginx_overwrites_cannot_be_forged() {
 #[tokio::test]
 async fn two_in_a_row_are_crossed_by_their_networks() {
     let app = application(x_forwarded_for(proxies(&[OUTER, INNER]))).await;
-    let inner = Nginx::start(INNER, app).await;
-    let outer = Nginx::start(OUTER, inner.address).await;
+    let inner = forwarding(INNER, app).await;
+    let outer = forwarding(OUTER, inner.address).await;
     assert_eq!(passing(ALICE, outer.address, 200).await, LIMIT);
     assert_eq!(passing(BOB, outer.address, 50).await, LIMIT);
     // Whoever goes around the outer one is still the same client.
@@ -109,8 +132,8 @@ async fn two_in_a_row_are_crossed_by_their_networks() {
 
 #[tokio::test]
 async fn two_in_a_row_are_crossed_by_their_number() {
-    let inner = Nginx::start(INNER, application(x_forwarded_for(two_hops())).await).await;
-    let outer = Nginx::start(OUTER, inner.address).await;
+    let inner = forwarding(INNER, application(x_forwarded_for(two_hops())).await).await;
+    let outer = forwarding(OUTER, inner.address).await;
     assert_eq!(passing(ALICE, outer.address, 200).await, LIMIT);
     assert_eq!(passing(BOB, outer.address, 50).await, LIMIT);
 }
@@ -119,8 +142,8 @@ async fn two_in_a_row_are_crossed_by_their_number() {
 #[tokio::test]
 async fn a_proxy_that_is_not_trusted_is_the_client_of_the_one_that_is() {
     let app = application(x_forwarded_for(proxies(&[INNER]))).await;
-    let inner = Nginx::start(INNER, app).await;
-    let outer = Nginx::start(OUTER, inner.address).await;
+    let inner = forwarding(INNER, app).await;
+    let outer = forwarding(OUTER, inner.address).await;
     assert_eq!(passing(ALICE, outer.address, 50).await, LIMIT);
     assert_eq!(passing(BOB, outer.address, 50).await, 0, "they share the bucket of the proxy");
 }
@@ -128,7 +151,7 @@ async fn a_proxy_that_is_not_trusted_is_the_client_of_the_one_that_is() {
 #[tokio::test]
 async fn who_goes_around_the_proxy_is_believed_nothing() {
     let app = application(x_forwarded_for(proxies(&[OUTER]))).await;
-    let nginx = Nginx::start(OUTER, app).await;
+    let nginx = forwarding(OUTER, app).await;
     assert_eq!(passing(ALICE, app, 1_000).await, LIMIT);
     assert_eq!(passing(ALICE, nginx.address, 50).await, 0, "it is the same client");
     assert_eq!(passing(BOB, nginx.address, 50).await, LIMIT);
@@ -138,7 +161,7 @@ async fn who_goes_around_the_proxy_is_believed_nothing() {
 #[tokio::test]
 async fn nginx_ends_with_its_test() {
     let app = application(ClientAddress::peer()).await;
-    let nginx = Nginx::start(OUTER, app).await;
+    let nginx = forwarding(OUTER, app).await;
     let (address, id) = (nginx.address, nginx.id());
     assert!(std::path::Path::new(&format!("/proc/{id}")).exists());
     drop(nginx);

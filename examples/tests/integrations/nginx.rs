@@ -1,7 +1,7 @@
-//! A running nginx that forwards to one server, in a folder of its own.
+//! A running nginx, in a folder of its own.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,14 +17,12 @@ pub(crate) struct Nginx {
 }
 
 impl Nginx {
-    /// Starts an nginx that connects to `upstream` from the address `source`, and waits until it
-    /// accepts connections.
-    ///
-    /// It appends to `X-Forwarded-For` and to `Forwarded`, and overwrites `X-Real-IP`.
-    pub(crate) async fn start(source: Ipv4Addr, upstream: SocketAddr) -> Self {
+    /// Starts an nginx whose block `http` holds what `servers` says, given the address on which to
+    /// listen, and waits until it accepts connections.
+    pub(crate) async fn start(servers: impl Fn(SocketAddr) -> String) -> Self {
         let attempts = 10;
         for _ in 0..attempts {
-            let mut nginx = Self::launch(source, upstream);
+            let mut nginx = Self::launch(&servers);
             let ready = tokio::time::timeout(Duration::from_secs(30), nginx.accepts()).await;
             if ready.expect("nginx accepts connections within 30 seconds") {
                 return nginx;
@@ -36,7 +34,7 @@ impl Nginx {
         panic!("no port stayed free long enough in {attempts} attempts");
     }
 
-    fn launch(source: Ipv4Addr, upstream: SocketAddr) -> Self {
+    fn launch(servers: impl Fn(SocketAddr) -> String) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let program = std::env::var_os("NGINX_PROGRAM")
             .expect("NGINX_PROGRAM is the path of nginx; scripts/test-integrations sets it");
@@ -45,7 +43,7 @@ impl Nginx {
             .join(format!("nginx-{}-{number}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        fs::write(folder.join("nginx.conf"), configuration(free, source, upstream)).unwrap();
+        fs::write(folder.join("nginx.conf"), configuration(&servers(free))).unwrap();
         let log = folder.join("error.log");
         let process = Command::new(program)
             .arg("-p")
@@ -91,7 +89,7 @@ impl Drop for Nginx {
 }
 
 /// Relative paths lie in the folder that `-p` names.
-fn configuration(listen: SocketAddr, source: Ipv4Addr, upstream: SocketAddr) -> String {
+fn configuration(servers: &str) -> String {
     format!(
         r#"
 daemon off;
@@ -105,17 +103,7 @@ http {{
     fastcgi_temp_path fastcgi;
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
-    server {{
-        listen {listen};
-        keepalive_requests 100000;
-        location / {{
-            proxy_pass http://{upstream};
-            proxy_bind {source};
-            proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;
-            proxy_set_header X-Real-IP $remote_addr;
-            proxy_set_header Forwarded "$http_forwarded, for=\"$remote_addr:$remote_port\"";
-        }}
-    }}
+{servers}
 }}
 "#
     )
