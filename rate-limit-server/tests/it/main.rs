@@ -20,6 +20,8 @@ mod observing;
 mod openapi;
 /// What operators do while the service runs.
 mod operators;
+/// What page, dashboard and alerts say of metrics.
+mod pages;
 /// A running server.
 mod server;
 /// Connections and their ends.
