@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::identity::ClientIdentity;
+use crate::outcome::{Outcome, PolicyVerdict};
 use crate::policy::RateLimitPolicy;
 use crate::repository::RepositoryError;
 
@@ -60,6 +61,20 @@ pub struct Standing {
     pub reset_after: Duration,
     /// Time until the present ban ends; `None` without a ban.
     pub banned_for: Option<Duration>,
+}
+
+impl Standing {
+    /// Where a client stands, as the answer to a charge of zero units tells it.
+    ///
+    /// Zero units always fit, so whoever has to wait for them is banned.
+    pub fn of_asking(outcome: &Outcome) -> Self {
+        let is_banned = outcome.verdict == PolicyVerdict::Ban;
+        Self {
+            remaining: outcome.remaining,
+            reset_after: outcome.reset_after(),
+            banned_for: outcome.wait.duration().filter(|_| is_banned),
+        }
+    }
 }
 
 /// Whether there was anything to reset.

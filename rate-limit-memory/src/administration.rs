@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rate_limit_core::{
-    BucketId, Charge, Charges, ClientIdentity, Clock, LadderState, ListedBucket, Now, Page,
-    RateLimitAdministration, RateLimitPolicy, RepositoryError, Reset, Standing, TimeAxis, evaluate,
+    BucketId, Charge, Charges, ClientIdentity, Clock, ListedBucket, Now, Page,
+    RateLimitAdministration, RateLimitPolicy, RepositoryError, RepositoryErrorKind, Reset,
+    Standing, TimeAxis, evaluate,
 };
 
 use crate::group::{Group, SLOTS, Tag};
@@ -25,17 +26,9 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         let asking = Charge::new(identity.clone(), policy.clone().into(), 0);
         let asking: Charges = std::iter::once(asking).collect();
         let standing = self.store.transact(&[self.place(identity, policy)], |records, now| {
-            let outcomes = evaluate(&asking, records, now);
-            let ladder: Option<LadderState> = records.first().and_then(|record| record.ladder);
-            let banned_nanos =
-                ladder.map_or(0, |state| state.banned_until.nanos_since(now.monotonic));
-            Standing {
-                remaining: outcomes.get(0).map_or(0, |outcome| outcome.remaining),
-                reset_after: outcomes.get(0).map_or(Duration::ZERO, |one| one.reset_after()),
-                banned_for: (banned_nanos > 0).then(|| Duration::from_nanos(banned_nanos)),
-            }
+            evaluate(&asking, records, now).get(0).map(Standing::of_asking)
         });
-        Ok(standing)
+        standing.ok_or(RepositoryError::new(RepositoryErrorKind::Corrupt))
     }
 
     async fn reset(

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rate_limit_core::{
-    BucketId, Charge, Charges, ClientIdentity, ListedBucket, Page, PolicyVerdict,
-    RateLimitAdministration, RateLimitPolicy, RepositoryError, Reset, Standing,
-    policy::MAX_TIME_TO_FULL_NANOS,
+    BucketId, Charge, Charges, ClientIdentity, ListedBucket, Page, RateLimitAdministration,
+    RateLimitPolicy, RepositoryError, Reset, Standing, policy::MAX_TIME_TO_FULL_NANOS,
 };
 use redis::{Cmd, FromRedisValue, Value};
 
@@ -34,13 +33,7 @@ impl RateLimitAdministration for RedisRepository {
         let Some(outcome) = outcomes.get(0) else {
             return Err(LinkError::Corrupt("expected one outcome").into());
         };
-        // Zero units always fit, so whoever has to wait for them is banned.
-        let is_banned = outcome.verdict == PolicyVerdict::Ban;
-        Ok(Standing {
-            remaining: outcome.remaining,
-            reset_after: outcome.reset_after(),
-            banned_for: outcome.wait.duration().filter(|_| is_banned),
-        })
+        Ok(Standing::of_asking(outcome))
     }
 
     /// A bucket exists while it is in debt, so whatever there was to remove was in debt.

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rate_limit_core::{
-    BucketId, Charge, Charges, ClientIdentity, ListedBucket, Now, Page, PolicyVerdict,
-    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryError,
-    RepositoryErrorKind, Reset, Standing, TimeAxis, Timestamp,
+    BucketId, Charge, Charges, ClientIdentity, ListedBucket, Now, Page, RateLimitAdministration,
+    RateLimitPolicy, RateLimitRepository, RepositoryError, RepositoryErrorKind, Reset, Standing,
+    TimeAxis, Timestamp,
 };
 use rusqlite::params;
 
@@ -31,13 +31,7 @@ impl RateLimitAdministration for SqliteRepository {
         let Some(outcome) = outcomes.get(0) else {
             return Err(RepositoryError::new(RepositoryErrorKind::Corrupt));
         };
-        // Zero units always fit, so whoever has to wait for them is banned.
-        let is_banned = outcome.verdict == PolicyVerdict::Ban;
-        Ok(Standing {
-            remaining: outcome.remaining,
-            reset_after: outcome.reset_after(),
-            banned_for: outcome.wait.duration().filter(|_| is_banned),
-        })
+        Ok(Standing::of_asking(outcome))
     }
 
     async fn reset(
