@@ -8,6 +8,7 @@ nodes = 3
 
 [identity]
 ipv6_prefix = 56
+verified_by = "program"
 
 [[rule]]
 name = "api"
