@@ -73,9 +73,9 @@ fn every_series_is_there_before_anything_happens() {
     }
 }
 
-/// Case O01, promise G17: a crowd adds no series. A thousand calls of 256 questions.
+/// Case O01, promise G17: a crowd adds no series. Four thousand calls of 256 questions.
 #[test]
-fn o01_a_quarter_of_a_million_clients_add_no_series() {
+fn o01_a_million_clients_add_no_series() {
     let (server, _files) = server(&[]);
     let mut client = server.client();
     let mut ask = |round: usize| {
@@ -91,14 +91,14 @@ fn o01_a_quarter_of_a_million_clients_add_no_series() {
     };
     (0..10).for_each(&mut ask);
     let before = series(server.get("/metrics").text());
-    (10..1_000).for_each(&mut ask);
+    (10..4_000).for_each(&mut ask);
     let after = server.get("/metrics");
     assert_eq!(before, series(after.text()));
     let counted = value(
         after.text(),
         "rate_limit_requests_total{rule=\"open\",policy=\"open\",outcome=\"allowed\"}",
     );
-    assert_eq!(counted as u64, 128_000);
+    assert_eq!(counted as u64, 512_000);
 }
 
 /// Case O02, promise G16: nothing of who asked is in the log, in the metrics or in the audit log.
@@ -143,26 +143,27 @@ fn o02_no_canary_is_found_in_logs_or_metrics() {
 
 /// Case O04: denials are counted exactly and logged once per second at most.
 #[test]
-fn o04_ten_thousand_denials_are_counted_exactly_and_logged_seldom() {
+fn o04_a_million_denials_are_counted_exactly_and_logged_seldom() {
     let server = Server::start(&[]);
     let question = json!({ "tenantId": "acme", "key": "k", "limit": 1, "windowSeconds": 3600 });
     let body = json!({ "batch": vec![question; 250] }).to_string();
     let mut client = server.client();
-    for _ in 0..40 {
+    for _ in 0..4_000 {
         assert_eq!(client.send("POST /check", &[], body.as_bytes()).status, 200);
     }
     let metrics = server.get("/metrics").text().to_owned();
     let denied = "rate_limit_requests_total{rule=\"ad-hoc\",policy=\"chosen\",outcome=\"denied\"}";
-    assert_eq!(value(&metrics, denied) as u64, 9_999);
+    assert_eq!(value(&metrics, denied) as u64, 999_999);
     assert_eq!(
         value(&metrics, "rate_limit_exceeded_total{rule=\"ad-hoc\",policy=\"chosen\"}") as u64,
-        9_999
+        999_999
     );
     let log = server.kill();
     let lines: Vec<serde_json::Value> =
         log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
     let denials: Vec<_> = lines.iter().filter(|line| line["verdict"] == "deny").collect();
-    assert!((1..=30).contains(&denials.len()), "{} lines", denials.len());
+    // One per second; the bound is that of a run which takes five minutes.
+    assert!((1..=300).contains(&denials.len()), "{} lines", denials.len());
     for field in ["client_id", "endpoint", "limit", "current_count", "timestamp", "level"] {
         assert!(denials[0].get(field).is_some(), "{field}: {}", denials[0]);
     }
