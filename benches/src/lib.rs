@@ -32,6 +32,14 @@ impl Path {
             Self::Denied => "denied",
         }
     }
+
+    /// The limit for [`Floor`](baseline::Floor): burst, and nanoseconds until a unit is back.
+    pub fn floor_limit(self) -> (u64, u64) {
+        match self {
+            Self::Admitted => (HUGE_BURST.into(), 1_000_000_000 / u64::from(UNREACHABLE)),
+            Self::Denied => (1, 3_600_000_000_000),
+        }
+    }
 }
 
 /// A million per second with a burst of four billion: no loop of a benchmark gets there.
@@ -76,7 +84,8 @@ pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
 
 /// One decision of ours on charges that are given.
 pub fn decide(store: &impl RateLimitRepository, charges: &Charges) -> bool {
-    match store.acquire(charges) {
+    // By reference, because an answer is a large value and nobody keeps this one.
+    match &store.acquire(charges) {
         Answer::Ready(Ok(outcomes)) => {
             outcomes.iter().all(|outcome| outcome.verdict == PolicyVerdict::Admit)
         }

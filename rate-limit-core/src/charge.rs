@@ -114,6 +114,18 @@ impl Charges {
         self.len() == 0
     }
 
+    /// The charge of a request that makes just one, which is nearly every request.
+    ///
+    /// A list that was made longer and holds a single charge may answer `None`: this is a short
+    /// cut, and whoever takes it has a way for all lists as well.
+    #[inline]
+    pub const fn single(&self) -> Option<&Charge> {
+        match &self.0 {
+            InlineVec::One(charge) => Some(charge),
+            _ => None,
+        }
+    }
+
     /// The charge at `index`, in the order in which their buckets were first named.
     pub fn get(&self, index: usize) -> Option<&Charge> {
         self.0.get(index)

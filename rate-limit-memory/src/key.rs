@@ -62,6 +62,7 @@ impl KeyRing {
         Self { hasher: SipHasher13::new_with_keys(draw(0), draw(1)) }
     }
 
+    #[inline]
     pub(crate) fn digest(&self, identity: &ClientIdentity) -> IdentityDigest {
         IdentityDigest(self.hasher.hash(identity.as_bytes()).as_u128())
     }

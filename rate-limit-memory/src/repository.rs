@@ -114,7 +114,7 @@ impl<C: Clock> MemoryRepository<C> {
 
 impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
-        if let (1, Some(charge)) = (charges.len(), charges.get(0)) {
+        if let Some(charge) = charges.single() {
             let key = self.keys.digest(charge.identity()).bucket(charge.policy());
             if let Some(outcome) = self.store.decide_known(charge, key) {
                 // Only now, because an answer is a large value to move.

@@ -16,7 +16,7 @@ use crate::room::{Debts, Room, Vain, insert};
 use crate::side::Side;
 use crate::stats::{Counters, MemoryStats};
 use crate::sync::Backoff;
-use crate::table::{Home, Spot, Table, find};
+use crate::table::{Found, Home, Spot, Table};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -89,9 +89,7 @@ impl<C: Clock> Store<C> {
         let axis = charge.policy().axis();
         let mut backoff = Backoff::default();
         loop {
-            let mut read = None;
-            let spot = find(&self.table, home, |_, version| read = Some(version))?;
-            let (group, version) = (self.table.group(spot.group), read?);
+            let Found { group, spot, version } = self.table.find(home).ok()?;
             let stored = group.state(spot.slot);
             let now = self.now(axis);
             let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
@@ -149,7 +147,16 @@ impl<C: Clock> Store<C> {
     /// Looks up a place, noting the groups that were looked at.
     pub(crate) fn read<'p, 'a>(&self, place: &'p Place<'a>, seen: &mut Seen) -> Reading<'p, 'a> {
         let home = self.table.home(place.bucket);
-        let spot = find(&self.table, home, |number, version| seen.push((number, version)));
+        let spot = match self.table.find(home) {
+            Ok(Found { spot, version, .. }) => {
+                seen.push((spot.group, version));
+                Some(spot)
+            }
+            Err(looks) => {
+                seen.extend(looks);
+                None
+            }
+        };
         Reading { place, home, spot }
     }
 

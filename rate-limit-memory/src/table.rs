@@ -72,8 +72,11 @@ impl Table {
 
     #[inline]
     pub(crate) fn group(&self, number: usize) -> Group<'_> {
-        let groups = self.words.get(self.skipped..).map_or(&[][..], |words| words.as_chunks().0);
-        Group::new(groups.get(number).unwrap_or(&self.nowhere))
+        // Neither wraps for a group that exists; for another one there is nothing at the place or
+        // a group, and both are as good.
+        let begin = number.wrapping_mul(WORDS).wrapping_add(self.skipped);
+        let words = self.words.get(begin..).and_then(<[AtomicU64]>::first_chunk);
+        Group::new(words.unwrap_or(&self.nowhere))
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
@@ -95,29 +98,40 @@ fn scaled(bits: u64, range: u64) -> usize {
     ((u128::from(bits) * u128::from(range)) >> 64) as usize
 }
 
-/// Looks for a bucket in both of its groups and calls `seen` with each group and its version before
-/// reading it. If the bucket is found, only the group in which it lies was seen in vain or not at
-/// all; if it is not, both were read.
-#[inline]
-pub(crate) fn find(
-    table: &Table,
-    home: Home,
-    mut seen: impl FnMut(usize, Version),
-) -> Option<Spot> {
-    let version = table.group(home.first).version();
-    if let Some(slot) = table.group(home.first).find(home.tag) {
-        seen(home.first, version);
-        return Some(Spot { group: home.first, slot });
+/// A bucket that was found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found<'t> {
+    pub(crate) group: Group<'t>,
+    pub(crate) spot: Spot,
+    /// The version of its group before it was looked for.
+    pub(crate) version: Version,
+}
+
+/// A group that was looked at: its number, and its version before that.
+pub(crate) type Look = (usize, Version);
+
+impl Table {
+    /// Looks for a bucket in both of its groups. If it is in neither, the error names them; if it is
+    /// in one, whatever was seen of the other does not matter.
+    #[inline]
+    pub(crate) fn find(&self, home: Home) -> Result<Found<'_>, [Look; 2]> {
+        self.find_in(home.first, home.tag).or_else(|first| self.find_in_other(home, first))
     }
-    let other = table.other(home.tag, home.first);
-    let other_version = table.group(other).version();
-    if let Some(slot) = table.group(other).find(home.tag) {
-        seen(other, other_version);
-        return Some(Spot { group: other, slot });
+
+    /// Not inlined, because most buckets lie in their first group.
+    #[inline(never)]
+    fn find_in_other(&self, home: Home, first: Look) -> Result<Found<'_>, [Look; 2]> {
+        let other = self.other(home.tag, home.first);
+        self.find_in(other, home.tag).map_err(|other| [first, other])
     }
-    seen(home.first, version);
-    seen(other, other_version);
-    None
+
+    #[inline]
+    fn find_in(&self, number: usize, tag: Tag) -> Result<Found<'_>, Look> {
+        let group = self.group(number);
+        let version = group.version();
+        let slot = group.find(tag).ok_or((number, version))?;
+        Ok(Found { group, spot: Spot { group: number, slot }, version })
+    }
 }
 
 impl std::fmt::Debug for Table {

@@ -235,3 +235,33 @@ fn c01_a_refund_finds_its_own_bucket_while_strangers_come() {
         assert_eq!(after, before + 7 - returned);
     });
 }
+
+/// A limit is doubled while it is charged and strangers take places in a full store: both versions
+/// of the policy charge one bucket, and what is not owed was counted as forgiven, to the nanosecond.
+#[test]
+fn c01_two_versions_of_a_policy_charge_one_bucket_while_strangers_come() {
+    explore(2, || {
+        let (store, before, after) = (store(), policy("p", 1_000), policy("p", 2_000));
+        for number in 0..CAP {
+            take(&store, &charge(user(number), &before, 10 + number as u64));
+        }
+        let accounted_nanos = |store: &Store| {
+            let owed = |number| {
+                let asked = charge(user(number), &before, 0);
+                take(store, &asked).get(0).unwrap().reset_nanos
+            };
+            let owed: u64 = (0..=CAP).map(owed).sum();
+            owed + u64::try_from(store.stats().forgiven.as_nanos()).unwrap()
+        };
+        let accounted = accounted_nanos(&store);
+        let charging = |number, version, units| -> Work {
+            let one = charge(user(number), version, units);
+            Box::new(move |store| passes(store, &one))
+        };
+        let work =
+            vec![charging(0, &before, 100), charging(0, &after, 50), charging(CAP, &after, 7)];
+        assert_eq!(at_once(&store, work), 3);
+        let [interval, half] = [60_000_000, 30_000_000];
+        assert_eq!(accounted_nanos(&store), accounted + 100 * interval + (50 + 7) * half);
+    });
+}
