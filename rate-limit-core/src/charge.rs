@@ -17,6 +17,7 @@ pub struct Charge {
 
 impl Charge {
     /// A charge of `units`; zero asks without taking.
+    #[inline]
     pub fn new(identity: ClientIdentity, policy: Arc<RateLimitPolicy>, units: u64) -> Self {
         Self { identity, policy, units }
     }
@@ -83,18 +84,23 @@ impl Charges {
     /// The single charge of a request, made without a list.
     #[inline]
     pub const fn one(charge: Charge) -> Self {
-        Self(InlineVec::One(charge))
+        Self(InlineVec::one(charge))
     }
 
     /// Adds a charge, or adds its units to the charge on the same bucket.
     ///
     /// If two versions of one policy meet, the enforced one decides, and among equals the one that
     /// came first. Sums saturate.
+    #[inline]
     pub fn push(&mut self, charge: Charge) {
         if self.is_empty() {
-            self.0 = InlineVec::One(charge);
-            return;
+            self.0.push(charge);
+        } else {
+            self.push_another(charge);
         }
+    }
+
+    fn push_another(&mut self, charge: Charge) {
         let Some(same) = self.0.iter_mut().find(|other| other.is_same_bucket(&charge)) else {
             return self.0.push(charge);
         };
@@ -120,10 +126,7 @@ impl Charges {
     /// cut, and whoever takes it has a way for all lists as well.
     #[inline]
     pub const fn single(&self) -> Option<&Charge> {
-        match &self.0 {
-            InlineVec::One(charge) => Some(charge),
-            _ => None,
-        }
+        self.0.only()
     }
 
     /// The charge at `index`, in the order in which their buckets were first named.

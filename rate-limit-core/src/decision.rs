@@ -70,6 +70,7 @@ impl PolicyOutcome {
     }
 
     /// What the policy says.
+    #[inline]
     pub const fn outcome(&self) -> &Outcome {
         &self.outcome
     }
@@ -81,25 +82,21 @@ impl Decision {
         Self { verdict, origin, policies: InlineVec::new() }
     }
 
-    /// Becomes the decision that follows from the answer of a store. A charge without an outcome
-    /// counts as turned away; the caller makes sure that there is none.
+    /// Becomes the decision that follows from the answer of a store, with the charges in it, of
+    /// which none stays behind. A charge without an outcome counts as turned away; the caller makes
+    /// sure that there is none.
     #[inline]
-    pub(crate) fn conclude(&mut self, charges: Charges, outcomes: &Outcomes, origin: Origin) {
+    pub(crate) fn conclude(&mut self, charges: &mut Charges, outcomes: &Outcomes, origin: Origin) {
         self.verdict = Verdict::Allow;
         self.origin = origin;
         let verdict = &mut self.verdict;
-        let mut join = |index, charge: Charge| {
+        charges.0.drain_into(&mut self.policies, |index, charge| {
             let outcome = outcomes.get(index).copied().unwrap_or(Outcome::MISSING);
             if outcome.is_violated() && charge.policy().is_enforced() {
                 *verdict = Verdict::Deny;
             }
             PolicyOutcome { charge, outcome }
-        };
-        // The list is a large value to move, so the usual case is written where it belongs.
-        self.policies = match charges.0 {
-            InlineVec::One(charge) => InlineVec::One(join(0, charge)),
-            charges => charges.map(join),
-        };
+        });
     }
 
     pub(crate) const fn set_verdict(&mut self, verdict: Verdict) {
@@ -110,12 +107,14 @@ impl Decision {
         self.origin
     }
 
-    /// The decision, with an empty one left in its place: for those who hold it behind a reference
-    /// and pass it on for good.
-    #[must_use]
-    pub fn take(&mut self) -> Self {
-        let policies = std::mem::replace(&mut self.policies, InlineVec::new());
-        Self { policies, ..*self }
+    /// Moves the decision to `place` and leaves one without policies behind: for those who hold it
+    /// behind a reference and pass it on for good. Only as much is moved as there is in it, which is
+    /// far less than a decision has room for.
+    #[inline]
+    pub fn move_to(&mut self, place: &mut Self) {
+        let Self { verdict, origin, policies } = self;
+        (place.verdict, place.origin) = (*verdict, *origin);
+        policies.drain_into(&mut place.policies, |_, one| one);
     }
 
     /// What happens to the request.
@@ -161,7 +160,16 @@ impl Decision {
     /// The policy that describes the decision best: on denial the violated one with the longest
     /// wait, otherwise the enforced one with the least `remaining / capacity`. The first among
     /// equals; `None` if no enforced policy was asked.
+    #[inline]
     pub fn closest(&self) -> Option<&PolicyOutcome> {
+        match self.policies.only() {
+            // One policy, as nearly always, is compared with none.
+            Some(one) => one.policy().is_enforced().then_some(one),
+            None => self.closest_of_several(),
+        }
+    }
+
+    fn closest_of_several(&self) -> Option<&PolicyOutcome> {
         let longest_wait = self.violated().reduce(|longest, one| {
             if one.outcome.wait > longest.outcome.wait { one } else { longest }
         });

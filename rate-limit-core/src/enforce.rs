@@ -132,9 +132,9 @@ impl Enforced {
         Self::of(Decision::plain(verdict, Origin::Store))
     }
 
-    fn from_outcomes(charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
+    fn from_outcomes(mut charges: Charges, outcomes: &Outcomes, origin: Origin) -> Self {
         let mut enforced = Self::default();
-        enforced.decision.conclude(charges, outcomes, origin);
+        enforced.decision.conclude(&mut charges, outcomes, origin);
         enforced
     }
 
@@ -179,23 +179,24 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
 
     /// Decides a request of which it is known already whether it is exempt or blocked: for callers
     /// that know more about it than the lists of exempt and blocked.
-    pub fn decide_with(&self, access: Access, charges: Charges) -> Decide {
+    pub fn decide_with(&self, access: Access, mut charges: Charges) -> Decide {
         let mut enforced = Enforced::default();
-        match self.decide_into(&mut enforced, access, charges) {
+        match self.decide_into(&mut enforced, access, &mut charges) {
             None => Decide::Ready(enforced),
             Some(decision) => Decide::Pending(decision),
         }
     }
 
     /// Decides like [`decide_with`](Self::decide_with), in place of what stands in `enforced`: for
-    /// callers with so many requests that it matters to them how often a decision is moved. If the
-    /// store is still working, `enforced` means nothing, and what is returned has to be awaited.
+    /// callers with so many requests that it matters to them how often a decision is moved. The
+    /// charges move into it. If the store is still working, `enforced` means nothing, and what is
+    /// returned has to be awaited.
     #[inline]
     pub fn decide_into(
         &self,
         enforced: &mut Enforced,
         access: Access,
-        charges: Charges,
+        charges: &mut Charges,
     ) -> Option<PendingDecision> {
         let verdict = match access {
             Access::Block => Some(Verdict::Block),
@@ -207,7 +208,7 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
         if verdict.is_some() {
             return None;
         }
-        let answer = self.shared.repository.acquire(&charges);
+        let answer = self.shared.repository.acquire(charges);
         // Looked at before it is taken apart, because an answer is a large value to move.
         if let Answer::Ready(Ok(outcomes)) = &answer
             && outcomes.len() == charges.len()
@@ -215,7 +216,7 @@ impl<R: RateLimitRepository + 'static> EnforceRateLimit<R> {
             enforced.decision.conclude(charges, outcomes, Origin::Store);
             return None;
         }
-        match self.decide_otherwise(answer, charges) {
+        match self.decide_otherwise(answer, std::mem::take(charges)) {
             Decide::Ready(decided) => {
                 *enforced = decided;
                 None

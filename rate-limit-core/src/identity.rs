@@ -161,6 +161,7 @@ impl ClientIdentity {
     }
 
     /// An address, cut to the given prefixes.
+    #[inline]
     pub fn ip_within(address: IpAddr, prefixes: IpPrefixes) -> Self {
         match canonical_address(address) {
             IpAddr::V4(address) => {
@@ -274,6 +275,7 @@ impl ClientIdentity {
     }
 
     /// Every request makes one of these, so it is written without a loop over pieces.
+    #[inline]
     fn prefix<const N: usize>(tag: u8, bits: u8, octets: [u8; N]) -> Self {
         let mut bytes = [0; INLINE];
         bytes[0] = tag;

@@ -64,7 +64,7 @@ impl Outcomes {
     /// The answer for a single charge.
     #[inline]
     pub const fn one(outcome: Outcome) -> Self {
-        Self(InlineVec::One(outcome))
+        Self(InlineVec::one(outcome))
     }
 
     pub(crate) fn with_capacity(count: usize) -> Self {

@@ -31,11 +31,13 @@ impl IpPrefixes {
     }
 
     /// Bits of an IPv4 address.
+    #[inline]
     pub const fn ipv4_bits(self) -> u8 {
         self.ipv4_bits
     }
 
     /// Bits of an IPv6 address.
+    #[inline]
     pub const fn ipv6_bits(self) -> u8 {
         self.ipv6_bits
     }
@@ -49,6 +51,7 @@ impl Default for IpPrefixes {
 
 /// The address that `address` stands for: the IPv4 address inside an IPv4-mapped
 /// (`::ffff:0:0/96`) or NAT64 (`64:ff9b::/96`) one, otherwise the address itself.
+#[inline]
 pub fn canonical_address(address: IpAddr) -> IpAddr {
     let IpAddr::V6(v6) = address else {
         return address;
@@ -61,6 +64,7 @@ pub fn canonical_address(address: IpAddr) -> IpAddr {
     }
 }
 
+#[inline]
 pub(super) fn ipv4_network(address: Ipv4Addr, bits: u8) -> Ipv4Addr {
     // Shifting by the whole width is not a shift: no bits means no network.
     let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
