@@ -10,8 +10,7 @@ use rate_limit_core::{Access, Enforced, PendingDecision, RateLimitRepository};
 
 use crate::layer::Shared;
 use crate::request_view::RequestView;
-use crate::rules::{Found, Matched, Plan, Provisional};
-use crate::telemetry::Trail;
+use crate::rules::{Found, Matched, Plan};
 
 /// What is known of a request for as long as it is under way.
 #[derive(Debug)]
@@ -20,16 +19,14 @@ pub(crate) struct Subject {
     pub(crate) matched: Matched,
 }
 
-/// What was decided, and what of it may have to be given back at the response.
+/// What was asked, and what was decided. Both are large values to move, so they are made where they
+/// are read.
 #[derive(Default)]
 pub(crate) struct Answered {
+    /// Without the charges, which are in the decision.
+    pub(crate) plan: Plan,
     /// Means nothing if nobody knows who asks.
     enforced: Enforced,
-    /// Whether nobody knows who asks, and a rule demands that somebody does.
-    lacks_identity: bool,
-    pub(crate) provisional: Vec<Provisional>,
-    /// What it takes to tell operators about it.
-    pub(crate) trail: Trail,
 }
 
 /// Somebody has to be waited for.
@@ -41,7 +38,7 @@ pub(crate) enum Waiting {
     /// Who knows who is asking, and then the store.
     ForIdentity(Pin<Box<dyn Future<Output = Answered> + Send>>),
     /// The store.
-    ForStore { decision: PendingDecision, provisional: Vec<Provisional>, trail: Trail },
+    ForStore { decision: PendingDecision, plan: Plan },
 }
 
 impl Subject {
@@ -54,19 +51,18 @@ impl Subject {
 impl Answered {
     /// The decision; `None` if there is none because nobody knows who asks.
     pub(crate) fn enforced(&self) -> Option<&Enforced> {
-        (!self.lacks_identity).then_some(&self.enforced)
+        (!self.plan.lacks_identity).then_some(&self.enforced)
     }
 
     /// As [`enforced`](Self::enforced).
     pub(crate) fn enforced_mut(&mut self) -> Option<&mut Enforced> {
-        (!self.lacks_identity).then_some(&mut self.enforced)
+        (!self.plan.lacks_identity).then_some(&mut self.enforced)
     }
 }
 
 impl<R: RateLimitRepository + 'static> Shared<R> {
-    /// Asks the store, at once if it is known who asks. The decision is a large value to move, so it
-    /// is put where it will be read; if somebody has to be waited for, what stands there means
-    /// nothing.
+    /// Asks the store, at once if it is known who asks. If somebody has to be waited for, what stands
+    /// in `answered` means nothing.
     #[inline]
     pub(crate) fn ask(
         self: &Arc<Self>,
@@ -77,34 +73,32 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
         if self.rules.need_lookups(matched) && !self.knows_already(request) {
             return Some(self.ask_after_lookups(matched, request));
         }
-        let plan = self.rules.plan(matched, request, &Found::new());
-        self.decide(request.client_address(), plan, answered)
+        self.rules.plan(matched, request, &Found::new(), &mut answered.plan);
+        self.decide(request.client_address(), answered)
     }
 
-    /// Asks the store about a plan. See [`ask`](Self::ask).
+    /// Asks the store about the plan. See [`ask`](Self::ask).
     #[inline]
     pub(crate) fn decide(
         &self,
         address: Option<IpAddr>,
-        plan: Plan,
         answered: &mut Answered,
     ) -> Option<Waiting> {
+        let Answered { plan, enforced } = answered;
         // Exempt beats blocked, whoever says so.
         let access = match (plan.access, self.enforce.access(address, &plan.charges)) {
             (Access::Exempt, _) | (_, Access::Exempt) => Access::Exempt,
             (Access::Block, _) | (_, Access::Block) => Access::Block,
             (Access::Limit, Access::Limit) => Access::Limit,
         };
-        answered.provisional = plan.provisional;
-        answered.trail = plan.trail;
-        answered.lacks_identity = plan.lacks_identity && access == Access::Limit;
-        if answered.lacks_identity {
+        plan.lacks_identity &= access == Access::Limit;
+        if plan.lacks_identity {
             return None;
         }
-        let decision = self.enforce.decide_into(&mut answered.enforced, access, plan.charges)?;
-        let Answered { provisional, mut trail, .. } = std::mem::take(answered);
-        trail.wait(&self.time_of_day);
-        Some(Waiting::ForStore { decision, provisional, trail })
+        let decision = self.enforce.decide_into(enforced, access, &mut plan.charges)?;
+        let mut plan = std::mem::take(plan);
+        plan.trail.wait(&self.time_of_day);
+        Some(Waiting::ForStore { decision, plan })
     }
 
     /// Whether it does not matter who exactly asks, so that nobody is troubled with the question.
@@ -124,10 +118,8 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
         Waiting::ForIdentity(Box::pin(async move {
             let found = shared.rules.look_up(&matched, &head).await;
             let mut answered = Answered::default();
-            let waiting = {
-                let plan = shared.rules.plan(&matched, &head.view(), &found);
-                shared.decide(head.client_address(), plan, &mut answered)
-            };
+            shared.rules.plan(&matched, &head.view(), &found, &mut answered.plan);
+            let waiting = shared.decide(head.client_address(), &mut answered);
             match waiting {
                 None => answered,
                 Some(waiting) => waiting.await,
@@ -142,10 +134,9 @@ impl Future for Waiting {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answered> {
         match self.get_mut() {
             Self::ForIdentity(answered) => answered.as_mut().poll(cx),
-            Self::ForStore { decision, provisional, trail } => {
+            Self::ForStore { decision, plan } => {
                 let enforced = ready!(decision.as_mut().poll(cx));
-                let (provisional, trail) = (std::mem::take(provisional), std::mem::take(trail));
-                Poll::Ready(Answered { enforced, lacks_identity: false, provisional, trail })
+                Poll::Ready(Answered { plan: std::mem::take(plan), enforced })
             }
         }
     }

@@ -122,7 +122,8 @@ impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {
         let head = questions.first().map_or(&nothing, |question| &question.head);
         let client_address = address(head);
         let mut answered = Answered::default();
-        if let Some(waiting) = shared.decide(client_address, plan, &mut answered) {
+        answered.plan = plan;
+        if let Some(waiting) = shared.decide(client_address, &mut answered) {
             answered = waiting.await;
         }
         let decided = answered.enforced_mut();
@@ -131,7 +132,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayer<R> {
         let subject = Subject { client_address, matched };
         let response = match Following::of(&mut answered, &subject, head, shared) {
             Following::Pass(passing) => {
-                let mut decided = passing.on_its_way(subject.matched, Arc::clone(shared));
+                let mut decided = passing.on_its_way(&subject.matched, shared);
                 decided.complete(Response::new(Bytes::new()), None).map(|_| Bytes::new())
             }
             Following::Reject(response) => response,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, Request, Response};
-use rate_limit_core::{Decision, RateLimitRepository, RepositoryError, Timestamp};
+use http::{Extensions, HeaderMap, Request, Response};
+use rate_limit_core::{Decision, Enforced, RateLimitRepository, Timestamp};
 
 use crate::asking::{Answered, Subject};
 use crate::body::RateLimitBody;
@@ -15,53 +15,65 @@ use crate::headers::{self, Limits};
 use crate::layer::Shared;
 use crate::quota::Told;
 use crate::rejection::{Rejection, RejectionReason};
-use crate::rules::Matched;
+use crate::rules::{Matched, Provisional};
 use crate::settlement::{Ending, Open, Settlement};
 
-/// A decision that lets a request pass, and what it takes to tell the client about it.
+/// What the response to a request that passes will say. Made when the request was decided, because
+/// a decision is a large value to carry, and what remains and when it resets is as of then, however
+/// long the inner service takes.
 pub(crate) struct Decided<R> {
-    decision: Decision,
-    /// The time of day of the decision. What remains and when it resets is as of then, however long
-    /// the inner service takes.
-    at: Timestamp,
-    matched: Matched,
+    /// What the client is told; `None` if that is nothing.
+    limits: Option<HeaderMap>,
+    /// What outer layers are told; `None` if that is nothing.
+    beside: Option<Beside>,
+    /// Where the client stands under the policy closest to exhaustion, if any was asked.
+    standing: Option<Standing>,
     /// `None` if the charge stands in any case, and once it was decided what becomes of it. Boxed,
     /// because for most requests there is none.
-    open: Option<Box<Open>>,
-    shared: Arc<Shared<R>>,
+    open: Option<Box<Open<R>>>,
+}
+
+/// A decision for outer layers, where they will look for it.
+#[derive(Clone, Debug)]
+pub(crate) struct Beside(Extensions);
+
+/// What remains, and of how much.
+#[derive(Clone, Copy)]
+struct Standing {
+    remaining: u64,
+    capacity: u64,
 }
 
 /// What follows from the answer to a request.
-pub(crate) enum Following<'a> {
+pub(crate) enum Following<'a, R> {
     /// It passes.
-    Pass(Passing<'a>),
+    Pass(Passing<'a, R>),
     /// This is the response in place of the inner service's.
     Reject(Response<Bytes>),
 }
 
-/// A request that passes. The decision is borrowed until it is clear where it will stay, because it
-/// is a large value to move.
-pub(crate) struct Passing<'a> {
+/// A request that passes. The decision is borrowed until what follows from it is made.
+pub(crate) struct Passing<'a, R> {
     decision: &'a mut Decision,
     at: Timestamp,
     handle: Option<RateLimitHandle>,
-    open: Option<Box<Open>>,
+    open: Option<Box<Open<R>>>,
 }
 
-impl<'a> Following<'a> {
+impl<'a, R: RateLimitRepository + 'static> Following<'a, R> {
     /// What follows from the answer to `request`.
     #[inline]
-    pub(crate) fn of<R: RateLimitRepository + 'static, B>(
+    pub(crate) fn of<B>(
         answered: &'a mut Answered,
         subject: &Subject,
         request: &Request<B>,
         shared: &Arc<Shared<R>>,
     ) -> Self {
         let at = shared.time_of_day.now();
-        let (telemetry, trail) = (&shared.telemetry, &answered.trail);
+        let (telemetry, trail) = (&shared.telemetry, &answered.plan.trail);
         let enforced = answered.enforced();
         telemetry.observe(enforced, &subject.matched, trail, at, &shared.time_of_day);
-        let provisional = std::mem::take(&mut answered.provisional);
+        let provisional = std::mem::take(&mut answered.plan.provisional);
         let Some(enforced) = answered.enforced_mut() else {
             return Self::Reject(reject(None, at, subject, request, shared));
         };
@@ -74,72 +86,128 @@ impl<'a> Following<'a> {
             let decision = Some(&mut enforced.decision);
             return Self::Reject(reject(decision, at, subject, request, shared));
         }
-        let handle = shared.gives_handles.then(|| {
-            let names = shared.rules.applying(&subject.matched).map(|(_, rule)| rule.name.clone());
-            RateLimitHandle::new(enforced.decision.clone(), names.collect())
-        });
-        let may_change = !provisional.is_empty() || handle.is_some();
-        let receipt = if may_change { enforced.take_receipt() } else { None };
-        let open = receipt.map(|receipt| {
-            let is_grpc = headers::grpc_content_type(request.headers()).is_some();
-            Box::new(Open { receipt, provisional, handle: handle.clone(), is_grpc })
-        });
+        let (handle, open) = if shared.gives_handles || !provisional.is_empty() {
+            open(enforced, provisional, subject, request, shared)
+        } else {
+            (None, None)
+        };
         Self::Pass(Passing { decision: &mut enforced.decision, at, handle, open })
     }
 }
 
-impl Passing<'_> {
+/// What may change the charge later, and the handle of those who may.
+#[inline(never)]
+fn open<R, B>(
+    enforced: &mut Enforced,
+    provisional: Vec<Provisional>,
+    subject: &Subject,
+    request: &Request<B>,
+    shared: &Arc<Shared<R>>,
+) -> (Option<RateLimitHandle>, Option<Box<Open<R>>>) {
+    let handle = shared.gives_handles.then(|| {
+        let names = shared.rules.applying(&subject.matched).map(|(_, rule)| rule.name.clone());
+        RateLimitHandle::new(enforced.decision.clone(), names.collect())
+    });
+    let open = enforced.take_receipt().map(|receipt| {
+        let is_grpc = headers::grpc_content_type(request.headers()).is_some();
+        let (handle, shared) = (handle.clone(), Arc::clone(shared));
+        Box::new(Open { receipt, provisional, handle, is_grpc, shared })
+    });
+    (handle, open)
+}
+
+impl<R> Passing<'_, R> {
     /// Tells the handler, if the layer was asked to, and layers further inside.
     #[inline]
-    pub(crate) fn hand_over<R>(&mut self, shared: &Arc<Shared<R>>, extensions: &mut Extensions) {
+    pub(crate) fn hand_over(&mut self, shared: &Arc<Shared<R>>, extensions: &mut Extensions) {
         shared.marking.mark(place(shared), self.decision, self.at, extensions);
         if let Some(handle) = self.handle.take() {
             extensions.insert(handle);
         }
     }
 
-    /// The decision on its way.
+    /// What the response will say.
     #[inline]
-    pub(crate) fn on_its_way<R>(self, matched: Matched, shared: Arc<Shared<R>>) -> Decided<R> {
-        Decided { decision: self.decision.take(), at: self.at, matched, open: self.open, shared }
+    pub(crate) fn on_its_way(self, matched: &Matched, shared: &Shared<R>) -> Decided<R> {
+        let Self { decision, at, open, .. } = self;
+        let standing = Standing::of(decision);
+        let limits = if shared.exposure(matched) == Exposure::None {
+            None
+        } else {
+            let told = Told { at, stretch_permille: 0 };
+            shared.field_writer.of_limits(Limits {
+                decision,
+                told,
+                list: shared.rules.list(matched),
+            })
+        };
+        let beside = shared.tells_outer_layers.then(|| shared.beside.with(decision));
+        Decided { limits, beside, standing, open }
     }
 }
 
 impl<R: RateLimitRepository + 'static> Decided<R> {
     /// Corrects what was charged, or decides when that is to be done.
-    pub(crate) fn settle<B>(&mut self, response: &Response<B>) -> Settlement {
+    #[inline]
+    pub(crate) fn settle<B>(&mut self, response: &Response<B>) -> Settlement<R> {
         match self.open.take() {
-            Some(open) => open.settle(&self.shared, response),
+            Some(open) => open.settle(response),
             None => Settlement::Nothing,
         }
     }
 
-    /// The store could not carry out the correction, so the charge stands.
-    pub(crate) fn not_settled(&self, failure: &RepositoryError) {
-        self.shared.telemetry.not_settled(failure);
-    }
-
     /// The inner service's response with the fields of this decision, which goes beside it.
+    #[inline]
     pub(crate) fn complete<B>(
         &mut self,
         response: Response<B>,
         ending: Option<Ending>,
     ) -> Response<RateLimitBody<B>> {
         let mut response = response.map(|body| RateLimitBody::inner(body, ending));
-        if has_more_to_say(&response, &self.decision) {
+        if has_more_to_say(&response, self.standing) {
             return response;
         }
-        let shared = &self.shared;
-        if shared.exposure(&self.matched) != Exposure::None {
-            let told = Told { at: self.at, stretch_permille: 0 };
-            let list = shared.rules.list(&self.matched);
-            let limits = Limits { decision: &self.decision, told, list };
-            shared.field_writer.write_limits(response.headers_mut(), limits);
+        if let Some(limits) = self.limits.take() {
+            headers::tell(response.headers_mut(), limits);
         }
-        if shared.tells_outer_layers {
-            response.extensions_mut().insert(self.decision.take());
+        if let Some(beside) = self.beside.take() {
+            response.extensions_mut().extend(beside.0);
         }
         response
+    }
+}
+
+impl Beside {
+    /// Without any decision yet.
+    pub(crate) fn new() -> Self {
+        let mut beside = Extensions::new();
+        beside.insert(Enforced::default().decision);
+        Self(beside)
+    }
+
+    /// A copy with this decision, which is taken. The copy knows where it belongs, which to find out
+    /// anew costs as much as to make one.
+    fn with(&self, decision: &mut Decision) -> Self {
+        let mut beside = self.clone();
+        if let Some(place) = beside.0.get_mut() {
+            decision.move_to(place);
+        }
+        beside
+    }
+}
+
+impl Standing {
+    #[inline]
+    fn of(decision: &Decision) -> Option<Self> {
+        let closest = decision.closest()?;
+        let (remaining, capacity) = (closest.outcome().remaining, closest.policy().capacity());
+        Some(Self { remaining, capacity })
+    }
+
+    /// Whether it is closer to exhaustion than another one. Compares without dividing.
+    fn is_closer_than(self, other: Self) -> bool {
+        u128::from(self.remaining) * u128::from(other.capacity)
+            < u128::from(other.remaining) * u128::from(self.capacity)
     }
 }
 
@@ -149,6 +217,7 @@ fn place<R>(shared: &Arc<Shared<R>>) -> usize {
 }
 
 /// The response in place of the inner service's. There is no decision if nobody knows who asks.
+#[inline(never)]
 fn reject<R: RateLimitRepository + 'static, B>(
     decision: Option<&mut Decision>,
     at: Timestamp,
@@ -177,8 +246,8 @@ fn reject<R: RateLimitRepository + 'static, B>(
         if let Some(seconds) = rejection.retry_after_seconds {
             headers::write_retry_after(fields, seconds);
         }
-        if let Some(limits) = limits {
-            shared.field_writer.write_limits(fields, limits);
+        if let Some(limits) = limits.and_then(|limits| shared.field_writer.of_limits(limits)) {
+            headers::tell(fields, limits);
         }
         response
     };
@@ -188,7 +257,7 @@ fn reject<R: RateLimitRepository + 'static, B>(
         (None, None) => rejection.to_problem(&shared.field_writer, limits),
     };
     if let Some(decision) = decision {
-        response.extensions_mut().insert(decision.take());
+        response.extensions_mut().extend(shared.beside.with(decision).0);
     }
     response
 }
@@ -196,23 +265,17 @@ fn reject<R: RateLimitRepository + 'static, B>(
 /// Where several of these layers are nested, one of them speaks: the one that turned the request
 /// away, whose reason would be lost; otherwise the one closer to exhaustion, among equals the outer
 /// one.
-fn has_more_to_say<B>(response: &Response<B>, outer: &Decision) -> bool {
+#[inline]
+fn has_more_to_say<B>(response: &Response<B>, outer: Option<Standing>) -> bool {
     let Some(inner) = response.extensions().get::<Decision>() else {
         return false;
     };
     if !inner.is_allowed() {
         return true;
     }
-    let (Some(inner), Some(outer)) = (inner.closest(), outer.closest()) else {
+    let (Some(inner), Some(outer)) = (Standing::of(inner), outer) else {
         return inner.closest().is_some();
     };
     // An inner layer that keeps its limits to itself leaves the word to the outer one.
-    headers::carry_limits(response.headers())
-        && share(inner.outcome().remaining, outer.policy().capacity())
-            < share(outer.outcome().remaining, inner.policy().capacity())
-}
-
-/// One side of a comparison of fractions without dividing.
-fn share(remaining: u64, capacity_of_the_other: u64) -> u128 {
-    u128::from(remaining) * u128::from(capacity_of_the_other)
+    headers::carry_limits(response.headers()) && inner.is_closer_than(outer)
 }

@@ -34,6 +34,7 @@ struct Mark {
 
 impl Marking {
     /// Marks the request with what this layer has charged, if it is time to.
+    #[inline]
     pub(crate) fn mark(
         &self,
         layer: usize,
@@ -46,9 +47,13 @@ impl Marking {
         let (at, next) = (at.as_nanos(), self.next.load(Ordering::Relaxed));
         // A clock that was set back must not end the marking.
         let is_due = at >= next || next - at > SECOND;
-        if !is_due || charged(decision).next().is_none() {
-            return;
+        if is_due && charged(decision).next().is_some() {
+            self.mark_now(layer, decision, at, extensions);
         }
+    }
+
+    #[cold]
+    fn mark_now(&self, layer: usize, decision: &Decision, at: u64, extensions: &mut Extensions) {
         self.next.store(at.saturating_add(SECOND), Ordering::Relaxed);
         let mut marks = extensions.remove::<Marks>().unwrap_or_default();
         marks.0.extend(charged(decision).map(|one| Mark {
@@ -66,12 +71,22 @@ impl Marking {
 ///
 /// Of another layer it is not known whether its store is the same. It is taken for the same if this
 /// layer finds in the bucket exactly what the other one has left there.
+#[inline]
 pub(crate) fn counted_twice<'a>(
     layer: usize,
     decision: &'a Decision,
     extensions: &Extensions,
 ) -> Option<&'a PolicyOutcome> {
     let marks = extensions.get::<Marks>()?;
+    counted_in(marks, layer, decision)
+}
+
+#[cold]
+fn counted_in<'a>(
+    marks: &Marks,
+    layer: usize,
+    decision: &'a Decision,
+) -> Option<&'a PolicyOutcome> {
     charged(decision).find_map(|one| {
         let left = one.outcome().remaining.checked_add(one.units())?;
         let is_same = |mark: &Mark| {

@@ -51,7 +51,12 @@ pin_project! {
         /// The inner service is working.
         Forwarding { #[pin] response: S::Future, decided: Decided<R> },
         /// The store is told what the request has cost; nobody sees the response before.
-        Settling { settle: Settle, response: S::Response, decided: Decided<R> },
+        Settling {
+            settle: Settle,
+            response: S::Response,
+            decided: Decided<R>,
+            shared: Arc<Shared<R>>,
+        },
         /// The inner service will not be called.
         Rejecting { response: Response<Bytes> },
         /// The response was handed out.
@@ -64,16 +69,16 @@ where
     S: Service<Request<B>>,
     R: RateLimitRepository + 'static,
 {
-    /// All is known: `ready` is called at once, or not at all.
+    /// The inner service works on the request.
     #[inline]
-    pub(crate) fn answered(
-        answered: &mut Answered,
-        subject: Subject,
-        ready: &mut S,
-        request: Request<B>,
-        shared: Arc<Shared<R>>,
-    ) -> Self {
-        Self { state: State::answered(answered, subject, ready, request, shared) }
+    pub(crate) const fn forwarding(response: S::Future, decided: Decided<R>) -> Self {
+        Self { state: State::Forwarding { response, decided } }
+    }
+
+    /// The inner service was not called.
+    #[inline]
+    pub(crate) const fn rejecting(response: Response<Bytes>) -> Self {
+        Self { state: State::Rejecting { response } }
     }
 
     /// Somebody is still being asked: `ready` is kept until the answer is there.
@@ -93,19 +98,19 @@ where
     S: Service<Request<B>>,
     R: RateLimitRepository + 'static,
 {
-    #[inline]
+    /// What was waited for is known: `ready` is called, or not at all.
     fn answered(
         answered: &mut Answered,
-        subject: Subject,
+        subject: &Subject,
         ready: &mut S,
         mut request: Request<B>,
-        shared: Arc<Shared<R>>,
+        shared: &Arc<Shared<R>>,
     ) -> Self {
-        match Following::of(answered, &subject, &request, &shared) {
+        match Following::of(answered, subject, &request, shared) {
             Following::Pass(mut passing) => {
-                passing.hand_over(&shared, request.extensions_mut());
+                passing.hand_over(shared, request.extensions_mut());
                 let response = ready.call(request);
-                Self::Forwarding { response, decided: passing.on_its_way(subject.matched, shared) }
+                Self::Forwarding { response, decided: passing.on_its_way(&subject.matched, shared) }
             }
             Following::Reject(response) => Self::Rejecting { response },
         }
@@ -128,17 +133,22 @@ where
                     if let TakenState::Waiting { subject, mut ready, request, shared, .. } =
                         take(&mut state)
                     {
-                        let answered = &mut answered;
-                        state.set(State::answered(answered, subject, &mut ready, request, shared));
+                        let (answered, ready) = (&mut answered, &mut ready);
+                        state.set(State::answered(answered, &subject, ready, request, &shared));
                     }
                 }
                 StateProjection::Forwarding { response, decided } => {
                     let answer = ready!(response.poll(cx));
                     let ended = match answer {
                         Ok(response) => match decided.settle(&response) {
-                            Settlement::Now(settle) => {
+                            Settlement::Now(settle, shared) => {
                                 if let TakenState::Forwarding { decided, .. } = take(&mut state) {
-                                    state.set(State::Settling { settle, response, decided });
+                                    state.set(State::Settling {
+                                        settle,
+                                        response,
+                                        decided,
+                                        shared,
+                                    });
                                 }
                                 continue;
                             }
@@ -155,10 +165,12 @@ where
                 }
                 StateProjection::Settling { settle, .. } => {
                     let settled = ready!(Pin::new(settle).poll(cx));
-                    if let TakenState::Settling { response, mut decided, .. } = take(&mut state) {
+                    if let TakenState::Settling { response, mut decided, shared, .. } =
+                        take(&mut state)
+                    {
                         // Whether the store could carry it out changes nothing for the client.
                         if let Err(failure) = settled {
-                            decided.not_settled(&failure);
+                            shared.telemetry.not_settled(&failure);
                         }
                         return Poll::Ready(Ok(decided.complete(response, None)));
                     }

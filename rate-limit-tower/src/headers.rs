@@ -8,26 +8,27 @@
 //! layer that lets a request pass has no wait to tell.
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use rate_limit_core::{Decision, PolicyOutcome};
+use rate_limit_core::Decision;
 
 use crate::quota::{self, Told};
 
-mod decimal;
 mod draft;
 mod forever;
 mod grpc;
+mod items;
 mod policy_list;
 mod selection;
 mod template;
-mod values;
+mod value;
 
 pub(crate) use grpc::{
     GRPC_MESSAGE, GRPC_RETRY_PUSHBACK_MS, GRPC_STATUS, GRPC_STATUS_DETAILS, grpc_content_type,
 };
 pub(crate) use policy_list::PolicyList;
+use policy_list::Shown;
 pub use selection::{DraftFields, HeaderFields, ResetFormat};
-use template::Template;
-use values::Values;
+use template::{Fields, Template};
+use value::number;
 
 /// Names every field about limits once.
 macro_rules! limit_fields {
@@ -95,17 +96,10 @@ impl FieldWriter {
         }
     }
 
-    /// Writes what the client is told about its limits, in place of what was there. Nothing if no
-    /// enforced policy was asked.
-    pub(crate) fn write_limits(&self, fields: &mut HeaderMap, limits: Limits<'_>) {
-        let mut values = Values::new();
-        if !self.write(&mut values, limits) {
-            return;
-        }
-        if carry_limits(fields) {
-            clear_limits(fields);
-        }
-        values.insert_into(fields, &self.limits);
+    /// What the client is told about its limits. `None` if no enforced policy was asked.
+    pub(crate) fn of_limits(&self, limits: Limits<'_>) -> Option<HeaderMap> {
+        let closest = limits.closest()?;
+        Some(self.limits.filled(|fields| self.write(fields, limits, closest)))
     }
 
     /// The fields of a problem document, with the whole seconds after which to try again, if that
@@ -115,35 +109,47 @@ impl FieldWriter {
         retry_after_seconds: Option<u64>,
         limits: Option<Limits<'_>>,
     ) -> HeaderMap {
+        let told = limits.and_then(|limits| Some((limits, limits.closest()?)));
+        if let (Some(seconds), Some((limits, closest))) = (retry_after_seconds, told) {
+            return self.problem.filled(|fields| {
+                fields.put(&RETRY, number(seconds));
+                self.write(fields, limits, closest);
+            });
+        }
         let mut fields = HeaderMap::new();
-        let mut values = Values::new();
+        write_problem(&mut fields);
+        write_no_store(&mut fields);
         if let Some(seconds) = retry_after_seconds {
-            values.number(&RETRY, seconds);
+            fields.put(&RETRY, number(seconds));
         }
-        if let Some(limits) = limits {
-            self.write(&mut values, limits);
-        }
-        // The template has both of these fields.
-        if !values.insert_into(&mut fields, &self.problem) {
-            write_problem(&mut fields);
-            write_no_store(&mut fields);
+        if let Some((limits, closest)) = told {
+            self.write(&mut fields, limits, closest);
         }
         fields
     }
 
-    /// Whether there was anything to write.
-    fn write<'a>(&self, values: &mut Values<'a>, limits: Limits<'a>) -> bool {
-        let Limits { decision, told, list } = limits;
-        let Some(closest) = decision.closest() else {
-            return false;
-        };
+    /// In the order of the templates.
+    fn write(&self, fields: &mut impl Fields, limits: Limits<'_>, closest: Shown<'_>) {
         if let Some(reset) = self.selection.legacy {
-            write_legacy(values, closest, told, reset);
+            write_legacy(fields, closest, limits.told, reset);
         }
-        draft::write(values, decision, closest, told, self.selection.draft);
-        draft::write_policies(values, decision, self.selection.draft, list);
-        true
+        draft::write(fields, limits, closest, self.selection.draft);
     }
+}
+
+impl<'a> Limits<'a> {
+    /// The policy that is shown where there is room for one.
+    fn closest(self) -> Option<Shown<'a>> {
+        Some(Shown::of(self.decision.closest()?, self.list))
+    }
+}
+
+/// Puts what a client is told about its limits in place of what it was told before.
+pub(crate) fn tell(fields: &mut HeaderMap, limits: HeaderMap) {
+    if carry_limits(fields) {
+        clear_limits(fields);
+    }
+    template::join(fields, limits);
 }
 
 /// Whether there are any fields about limits.
@@ -173,12 +179,15 @@ fn clear_limits(fields: &mut HeaderMap) {
     }
 }
 
-fn write_legacy(values: &mut Values<'_>, closest: &PolicyOutcome, told: Told, reset: ResetFormat) {
+fn write_legacy(fields: &mut impl Fields, closest: Shown<'_>, told: Told, reset: ResetFormat) {
     let reset = match reset {
-        ResetFormat::EpochSeconds => told.reset_at_seconds(closest),
-        ResetFormat::DeltaSeconds => told.reset_in_seconds(closest),
+        ResetFormat::EpochSeconds => told.reset_at_seconds(closest.one),
+        ResetFormat::DeltaSeconds => told.reset_in_seconds(closest.one),
     };
-    values.number(&X_RATELIMIT_LIMIT, closest.policy().capacity());
-    values.number(&X_RATELIMIT_REMAINING, quota::available(closest));
-    values.number(&X_RATELIMIT_RESET, reset);
+    fields.put(&X_RATELIMIT_LIMIT, closest.capacity());
+    fields.put(&X_RATELIMIT_REMAINING, number(quota::available(closest.one)));
+    fields.put(&X_RATELIMIT_RESET, number(reset));
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,6 +140,7 @@ impl Key {
     }
 
     /// Whose bucket; `None` if that is absent. Look-ups answer what was `found`, in their order.
+    #[inline]
     pub(crate) fn identify(
         &self,
         request: &RequestView<'_>,
@@ -152,6 +153,20 @@ impl Key {
                 let within = |address: IpAddr| ClientIdentity::ip_within(address, prefixes);
                 request.client_address().map(within)
             }
+            _ => self.identify_otherwise(request, prefixes, found),
+        }
+    }
+
+    /// The same for keys that take longer to find than it takes to call this.
+    #[inline(never)]
+    fn identify_otherwise(
+        &self,
+        request: &RequestView<'_>,
+        prefixes: IpPrefixes,
+        found: &mut impl Iterator<Item = Option<ClientIdentity>>,
+    ) -> Option<ClientIdentity> {
+        match &self.0 {
+            Part::Global | Part::Ip => self.identify(request, prefixes, found),
             Part::ApiKey(name) => request
                 .field(name.as_ref().ok()?)
                 .filter(|key| !key.is_empty() && key.len() <= ClientIdentity::MAX_VALUE_BYTES)

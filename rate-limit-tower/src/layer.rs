@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use crate::address::{ClientAddress, Resolved};
 use crate::builder::RateLimitLayerBuilder;
+use crate::decided::Beside;
 use crate::diagnosis::Reported;
 use crate::double_counting::Marking;
 use crate::exposure::Exposure;
@@ -90,7 +91,9 @@ pub(crate) struct Shared<R> {
     pub(crate) documentation_url: Option<Box<str>>,
     pub(crate) reject_with: Option<Box<RejectWith>>,
     pub(crate) gives_handles: bool,
-    /// Whether responses carry the decision beside them.
+    /// How a decision stands beside a response.
+    pub(crate) beside: Beside,
+    /// Whether it stands there also if the request passes.
     pub(crate) tells_outer_layers: bool,
 }
 
@@ -115,7 +118,11 @@ impl<R> Shared<R> {
     }
 
     /// How much may be said: as little as the rule wants that wants least.
+    #[inline]
     pub(crate) fn exposure(&self, matched: &Matched) -> Exposure {
+        if !self.rules.have_exposures {
+            return self.exposure;
+        }
         let exposures = self.rules.applying(matched).map(|(_, rule)| rule.asks.exposure);
         exposures.map(|exposure| exposure.unwrap_or(self.exposure)).min().unwrap_or(self.exposure)
     }

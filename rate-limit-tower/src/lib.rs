@@ -11,6 +11,7 @@ mod builder;
 mod by_name;
 mod canonical_path;
 mod decided;
+mod decimal;
 mod diagnosis;
 mod double_counting;
 mod error;

@@ -55,11 +55,16 @@ impl Told {
 
     /// Whole seconds until more can be taken: the parameter `t` of the field `RateLimit`. `None`
     /// if that never helps because the request asks for more than the capacity.
-    pub(crate) fn seconds_until_more(self, one: &PolicyOutcome) -> Option<u64> {
+    #[inline]
+    pub(crate) fn seconds_until_more(
+        self,
+        one: &PolicyOutcome,
+        quota: impl FnOnce() -> Quota,
+    ) -> Option<u64> {
         if one.outcome().is_violated() {
             return self.retry_after_seconds(one.outcome().wait);
         }
-        Some(seconds_until_more(one))
+        Some(seconds_until_more(one, quota))
     }
 
     /// Whole seconds until the reset is over.
@@ -93,22 +98,28 @@ pub(crate) fn available(one: &PolicyOutcome) -> u64 {
     }
 }
 
-/// Whole seconds until a client that was not turned away can take more.
-fn seconds_until_more(one: &PolicyOutcome) -> u64 {
-    let (available, reset_nanos) = (one.outcome().remaining, one.outcome().reset_nanos);
-    let quota = Quota::of(one.policy());
-    // A client that spreads what it has over this time runs at the policy's rate.
-    let spread = || {
-        // Units and seconds are below 2^32, so the product does not saturate.
-        let seconds = available.saturating_mul(quota.seconds).div_ceil(quota.units.max(1));
-        seconds.clamp(1, quota.seconds)
-    };
-    match one.policy().algorithm() {
+/// Whether what a client is told depends on nothing but the units that it has left, as long as the
+/// policy stays the same: it passed, has some left, and they do not all come back at once.
+#[inline]
+pub(crate) fn is_told_by_units(one: &PolicyOutcome) -> bool {
+    let comes_back_bit_by_bit = matches!(
+        one.policy().algorithm(),
         Algorithm::TokenBucket(_) | Algorithm::SlidingLog(_) | Algorithm::SlidingWindow(_)
-            if available > 0 =>
-        {
-            spread()
-        }
+    );
+    comes_back_bit_by_bit && one.outcome().remaining > 0 && !one.outcome().is_violated()
+}
+
+/// Whole seconds until a client that was not turned away can take more.
+fn seconds_until_more(one: &PolicyOutcome, quota: impl FnOnce() -> Quota) -> u64 {
+    let (available, reset_nanos) = (one.outcome().remaining, one.outcome().reset_nanos);
+    if is_told_by_units(one) {
+        let quota = quota();
+        // A client that spreads what it has over this time runs at the policy's rate. Units and
+        // seconds are below 2^32, so the product does not saturate.
+        let seconds = available.saturating_mul(quota.seconds).div_ceil(quota.units.max(1));
+        return seconds.clamp(1, quota.seconds);
+    }
+    match one.policy().algorithm() {
         Algorithm::TokenBucket(bucket) => {
             // An empty bucket lacks all its tokens but a part of one; the first is there once only
             // the others are lacking.

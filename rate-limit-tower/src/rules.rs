@@ -34,6 +34,10 @@ pub(crate) struct Rules {
     blocks: Box<[Box<RequestPredicate>]>,
     /// What all groups say together, where each has but one rule.
     together: Option<PolicyList>,
+    /// Whether any rule asks somebody else who is asking.
+    have_lookups: bool,
+    /// Whether any rule says how much may be told.
+    pub(crate) have_exposures: bool,
 }
 
 /// A rule that is ready for requests.
@@ -54,7 +58,8 @@ pub(crate) type Matched = SmallVec<[usize; 4]>;
 /// theirs. Nothing where there are no look-ups.
 pub(crate) type Found = Vec<Vec<Option<ClientIdentity>>>;
 
-/// What a request is to be charged, if it is to be charged at all.
+/// What a request is to be charged, if it is to be charged at all. Made in place, because it is a
+/// large value to move.
 pub(crate) struct Plan {
     pub(crate) access: Access,
     pub(crate) charges: Charges,
@@ -74,12 +79,28 @@ pub(crate) struct Provisional {
     pub(crate) units: u64,
 }
 
+impl Default for Plan {
+    /// Nothing.
+    fn default() -> Self {
+        Self {
+            access: Access::Limit,
+            charges: Charges::new(),
+            provisional: Vec::new(),
+            trail: Trail::default(),
+            lacks_identity: false,
+        }
+    }
+}
+
 impl Rules {
     /// The rules that apply to a request.
+    #[inline]
     pub(crate) fn matching(&self, request: &RequestView<'_>) -> Matched {
         let mut matched = Matched::new();
         for group in &self.groups {
-            matched.extend(group.matching(request));
+            if let Some(rule) = group.matching(request) {
+                matched.push(rule);
+            }
         }
         matched
     }
@@ -90,8 +111,9 @@ impl Rules {
     }
 
     /// Whether somebody else has to be asked who is asking.
+    #[inline]
     pub(crate) fn need_lookups(&self, matched: &Matched) -> bool {
-        self.applying(matched).any(|(_, rule)| !rule.lookups.is_empty())
+        self.have_lookups && self.applying(matched).any(|(_, rule)| !rule.lookups.is_empty())
     }
 
     /// Asks them, one after the other.
@@ -109,24 +131,23 @@ impl Rules {
         found
     }
 
-    /// What a request is to be charged under the rules that apply.
-    pub(crate) fn plan(&self, matched: &Matched, request: &RequestView<'_>, found: &Found) -> Plan {
-        let mut plan = Plan {
-            access: self.access(request),
-            charges: Charges::new(),
-            provisional: Vec::new(),
-            trail: Trail::default(),
-            lacks_identity: false,
-        };
+    /// Adds to a plan what a request is to be charged under the rules that apply.
+    #[inline]
+    pub(crate) fn plan(
+        &self,
+        matched: &Matched,
+        request: &RequestView<'_>,
+        found: &Found,
+        plan: &mut Plan,
+    ) {
+        plan.access = self.access(request);
         if plan.access == Access::Exempt {
-            return plan;
+            return;
         }
-        let nothing = Vec::new();
         for (index, (place, rule)) in self.applying(matched).enumerate() {
-            let found = found.get(index).unwrap_or(&nothing);
-            rule.charge(place, request, self.ip_prefixes, found, None, &mut plan);
+            let found = found.get(index).map_or(&[][..], Vec::as_slice);
+            rule.charge(place, request, self.ip_prefixes, found, None, plan);
         }
-        plan
     }
 
     /// The policies of all rules, as far as they are known before any request.
@@ -163,6 +184,7 @@ impl Rules {
 }
 
 impl ReadyRule {
+    #[inline]
     fn charge(
         &self,
         place: usize,
@@ -197,6 +219,7 @@ impl ReadyRule {
         }
     }
 
+    #[inline]
     fn charge_each<'a>(
         &self,
         rule: usize,

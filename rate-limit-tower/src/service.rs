@@ -10,6 +10,7 @@ use tower_service::Service;
 
 use crate::asking::{Answered, Subject};
 use crate::body::RateLimitBody;
+use crate::decided::Following;
 use crate::future::ResponseFuture;
 use crate::layer::Shared;
 use crate::peer;
@@ -58,7 +59,7 @@ where
 pub(crate) fn limit<S, R, ReqBody, ResBody>(
     shared: &Arc<Shared<R>>,
     inner: &mut S,
-    request: Request<ReqBody>,
+    mut request: Request<ReqBody>,
 ) -> ResponseFuture<S, ReqBody, R>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>> + Clone,
@@ -82,15 +83,19 @@ where
     // If that is known at once, the service that is ready is called right here. Otherwise it
     // waits in the future, and a clone, which is not ready, takes its place.
     let subject = Subject { client_address: client.address, matched };
-    let shared = shared.clone();
-    match waiting {
-        None => ResponseFuture::answered(&mut answered, subject, inner, request, shared),
-        Some(waiting) => {
-            let not_ready = inner.clone();
-            let ready = std::mem::replace(inner, not_ready);
-            ResponseFuture::waiting(waiting, subject, ready, request, shared)
-        }
-    }
+    let Some(waiting) = waiting else {
+        return match Following::of(&mut answered, &subject, &request, shared) {
+            Following::Pass(mut passing) => {
+                passing.hand_over(shared, request.extensions_mut());
+                let response = inner.call(request);
+                ResponseFuture::forwarding(response, passing.on_its_way(&subject.matched, shared))
+            }
+            Following::Reject(response) => ResponseFuture::rejecting(response),
+        };
+    };
+    let not_ready = inner.clone();
+    let ready = std::mem::replace(inner, not_ready);
+    ResponseFuture::waiting(waiting, subject, ready, request, shared.clone())
 }
 
 impl<S: Clone, R> Clone for RateLimit<S, R> {

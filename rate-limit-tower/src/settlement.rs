@@ -23,22 +23,23 @@ use crate::response_view::ResponseView;
 use crate::rules::Provisional;
 
 /// When the charge is corrected.
-pub(crate) enum Settlement {
+pub(crate) enum Settlement<R> {
     /// It stays as it is.
     Nothing,
-    /// Now.
-    Now(Settle),
+    /// Now. Who is told if the store could not carry it out comes with it.
+    Now(Settle, Arc<Shared<R>>),
     /// When the body ends.
     AtEnd(Ending),
 }
 
 /// What was charged, and what may change it. Nothing of this exists for a request whose charge
 /// stands in any case.
-pub(crate) struct Open {
+pub(crate) struct Open<R> {
     pub(crate) receipt: Receipt,
     pub(crate) provisional: Vec<Provisional>,
     pub(crate) handle: Option<RateLimitHandle>,
     pub(crate) is_grpc: bool,
+    pub(crate) shared: Arc<Shared<R>>,
 }
 
 /// A charge that is corrected when the body ends.
@@ -69,13 +70,10 @@ struct Head {
     extensions: Extensions,
 }
 
-impl Open {
+impl<R: RateLimitRepository + 'static> Open<R> {
     /// Decides when to correct the charge, now that the head of the response is there.
-    pub(crate) fn settle<R, B>(self, shared: &Arc<Shared<R>>, response: &Response<B>) -> Settlement
-    where
-        R: RateLimitRepository + 'static,
-    {
-        let Self { receipt, provisional, handle, is_grpc } = self;
+    pub(crate) fn settle<B>(self, response: &Response<B>) -> Settlement<R> {
+        let Self { receipt, provisional, handle, is_grpc, shared } = self;
         // The layer's own handle is not among those that are held.
         let awaits_report =
             handle.as_ref().is_some_and(|handle| handle.is_held() && !handle.has_report());
@@ -83,7 +81,6 @@ impl Open {
             && !provisional.is_empty()
             && !response.headers().contains_key(headers::GRPC_STATUS);
         if awaits_report || awaits_status {
-            let shared = shared.clone();
             let head = Head {
                 status: response.status(),
                 headers: response.headers().clone(),
@@ -107,7 +104,8 @@ impl Open {
         } else {
             ResponseView::http(response)
         };
-        Settlement::Now(settle(shared, receipt, &provisional, handle.as_ref(), &view))
+        let settle = settle(&shared, receipt, &provisional, handle.as_ref(), &view);
+        Settlement::Now(settle, shared)
     }
 }
 

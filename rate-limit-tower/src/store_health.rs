@@ -31,13 +31,21 @@ impl Clone for StoreHealth {
 impl StoreHealth {
     /// Says so if the store has gone away or come back. What could not be said because something
     /// was said within the last second is said with a later request.
+    #[inline]
     pub(crate) fn observe(&self, enforced: &Enforced, at: Timestamp) {
         // Relaxed, because nothing else is published by the flag.
         let was_away = self.is_away.load(Ordering::Relaxed);
+        if was_away != enforced.failure.is_some() {
+            self.change(enforced, at);
+        }
+    }
+
+    #[cold]
+    fn change(&self, enforced: &Enforced, at: Timestamp) {
         let is_away = enforced.failure.is_some();
         // Without a policy, the store was not asked.
         let was_asked = is_away || enforced.decision.policies().next().is_some();
-        if was_away == is_away || !was_asked || self.sampler.admit(at).is_none() {
+        if !was_asked || self.sampler.admit(at).is_none() {
             return;
         }
         if self.is_away.swap(is_away, Ordering::Relaxed) == is_away {

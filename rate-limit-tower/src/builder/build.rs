@@ -3,6 +3,7 @@
 use rate_limit_core::{EnforceRateLimitBuilder, FailureMode, RateLimitPolicy, RateLimitRepository};
 
 use super::RateLimitLayerBuilder;
+use crate::decided::Beside;
 use crate::double_counting::Marking;
 use crate::error::LayerError;
 use crate::headers::FieldWriter;
@@ -57,6 +58,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             documentation_url: responses.documentation_url,
             reject_with: responses.reject_with,
             gives_handles: self.gives_handles,
+            beside: Beside::new(),
             tells_outer_layers: self.tells_outer_layers,
             rules,
         };

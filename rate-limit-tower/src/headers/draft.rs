@@ -1,13 +1,16 @@
 //! The fields of draft-ietf-httpapi-ratelimit-headers, revision by revision.
 
 use http::header::{HeaderName, HeaderValue};
-use rate_limit_core::{Decision, PolicyOutcome, RateLimitPolicy};
+use rate_limit_core::RateLimitPolicy;
 
 use super::forever;
-use super::policy_list::PolicyList;
+use super::policy_list::Shown;
 use super::selection::DraftFields;
-use super::values::Values;
-use super::{RATELIMIT, RATELIMIT_LIMIT, RATELIMIT_POLICY, RATELIMIT_REMAINING, RATELIMIT_RESET};
+use super::template::Fields;
+use super::value::{Writing, number, written};
+use super::{
+    Limits, RATELIMIT, RATELIMIT_LIMIT, RATELIMIT_POLICY, RATELIMIT_REMAINING, RATELIMIT_RESET,
+};
 use crate::quota::{self, Quota, Told};
 
 /// The names of the fields that the functions below write, in their order.
@@ -23,110 +26,92 @@ pub(super) fn names(revision: DraftFields) -> Vec<&'static HeaderName> {
     }
 }
 
-/// Writes the field that lists the policies, rendered beforehand if possible.
-pub(super) fn write_policies<'a>(
-    values: &mut Values<'a>,
-    decision: &Decision,
-    revision: DraftFields,
-    list: Option<&'a PolicyList>,
-) {
-    if revision == DraftFields::None {
-        return;
-    }
-    if let Some(rendered) = list.and_then(|list| list.of(decision, revision)) {
-        values.rendered(&RATELIMIT_POLICY, rendered);
-    } else {
-        push_policies(values, decision.enforced().map(|one| &**one.policy()), revision);
-        values.end(&RATELIMIT_POLICY);
-    }
-}
-
-/// Writes the fields of one revision that tell where the client stands.
+/// Writes the fields of one revision, of which `closest` is the policy to show.
 pub(super) fn write(
-    values: &mut Values<'_>,
-    decision: &Decision,
-    closest: &PolicyOutcome,
-    told: Told,
+    fields: &mut impl Fields,
+    limits: Limits<'_>,
+    closest: Shown<'_>,
     revision: DraftFields,
 ) {
+    let Limits { decision, told, list } = limits;
     match revision {
-        DraftFields::None => {}
+        DraftFields::None => return,
         DraftFields::Revision06 => {
-            values.number(&RATELIMIT_LIMIT, Quota::of(closest.policy()).units);
-            values.number(&RATELIMIT_REMAINING, quota::available(closest));
-            values.number(&RATELIMIT_RESET, told.reset_in_seconds(closest));
+            fields.put(&RATELIMIT_LIMIT, number(closest.quota().units));
+            fields.put(&RATELIMIT_REMAINING, number(quota::available(closest.one)));
+            fields.put(&RATELIMIT_RESET, number(told.reset_in_seconds(closest.one)));
         }
         DraftFields::Revision07 => {
-            values.push("limit=");
-            values.push_number(Quota::of(closest.policy()).units);
-            values.push(", remaining=");
-            values.push_number(quota::available(closest));
-            values.push(", reset=");
-            values.push_number(told.reset_in_seconds(closest));
-            values.end(&RATELIMIT);
+            let mut value = Writing::new();
+            value.push("limit=");
+            value.push_number(closest.quota().units);
+            value.push(", remaining=");
+            value.push_number(quota::available(closest.one));
+            value.push(", reset=");
+            value.push_number(told.reset_in_seconds(closest.one));
+            fields.put(&RATELIMIT, written(value));
         }
         DraftFields::Revision08To11 if decision.is_allowed() => {
-            write_limits(values, std::iter::once(closest), told);
+            let item = closest.item(|| items([closest].into_iter(), told));
+            fields.put(&RATELIMIT, item);
         }
-        DraftFields::Revision08To11 => write_limits(values, decision.violated(), told),
+        DraftFields::Revision08To11 => {
+            let violated = decision.violated().map(|one| Shown::of(one, list));
+            fields.put(&RATELIMIT, written(items(violated, told)));
+        }
     }
+    let rendered = list.and_then(|list| list.of(decision, revision));
+    let policies = rendered.cloned().unwrap_or_else(|| {
+        written(policies(decision.enforced().map(|one| &**one.policy()), revision))
+    });
+    fields.put(&RATELIMIT_POLICY, policies);
 }
 
 /// The value of `RateLimit-Policy`; `None` without an enforced policy.
 pub(super) fn policy_list<'a>(
-    policies: impl Iterator<Item = &'a RateLimitPolicy>,
+    all: impl Iterator<Item = &'a RateLimitPolicy>,
     revision: DraftFields,
 ) -> Option<HeaderValue> {
-    let mut values = Values::new();
-    push_policies(&mut values, policies, revision);
-    Some(values.as_text()).filter(|text| !text.is_empty()).and_then(forever::value)
+    let text = policies(all, revision);
+    Some(text.as_str()).filter(|text| !text.is_empty()).and_then(forever::value)
 }
 
-/// Writes one item for each enforced policy.
-fn push_policies<'a>(
-    values: &mut Values<'_>,
-    policies: impl Iterator<Item = &'a RateLimitPolicy>,
-    revision: DraftFields,
-) {
-    for (index, policy) in policies.filter(|policy| policy.is_enforced()).enumerate() {
+/// One item for each enforced policy.
+fn policies<'a>(all: impl Iterator<Item = &'a RateLimitPolicy>, revision: DraftFields) -> Writing {
+    let mut value = Writing::new();
+    for (index, policy) in all.filter(|policy| policy.is_enforced()).enumerate() {
         let Quota { units, seconds } = Quota::of(policy);
-        if index > 0 {
-            values.push(", ");
-        }
+        value.push(if index > 0 { ", " } else { "" });
         if matches!(revision, DraftFields::None | DraftFields::Revision08To11) {
-            push_name(values, policy);
-            values.push(";q=");
+            push_name(&mut value, policy);
+            value.push(";q=");
         }
-        values.push_number(units);
-        values.push(";w=");
-        values.push_number(seconds);
+        value.push_number(units);
+        value.push(";w=");
+        value.push_number(seconds);
     }
+    value
 }
 
-/// Writes `RateLimit` as from revision 08 on.
-fn write_limits<'a>(
-    values: &mut Values<'_>,
-    limits: impl Iterator<Item = &'a PolicyOutcome>,
-    told: Told,
-) {
-    for (index, one) in limits.enumerate() {
-        if index > 0 {
-            values.push(", ");
-        }
-        push_name(values, one.policy());
-        values.push(";r=");
-        values.push_number(quota::available(one));
-        if let Some(seconds) = told.seconds_until_more(one) {
-            values.push(";t=");
-            values.push_number(seconds);
+/// The items of `RateLimit` as from revision 08 on.
+fn items<'a>(all: impl Iterator<Item = Shown<'a>>, told: Told) -> Writing {
+    let mut value = Writing::new();
+    for (index, shown) in all.enumerate() {
+        value.push(if index > 0 { ", " } else { "" });
+        push_name(&mut value, shown.one.policy());
+        value.push(";r=");
+        value.push_number(quota::available(shown.one));
+        if let Some(seconds) = told.seconds_until_more(shown.one, || shown.quota()) {
+            value.push(";t=");
+            value.push_number(seconds);
         }
     }
-    values.end(&RATELIMIT);
+    value
 }
 
 /// A structured field string. No character of a policy's name needs escaping.
-fn push_name(values: &mut Values<'_>, policy: &RateLimitPolicy) {
-    values.push("\"");
-    values.push(policy.name().as_str());
-    values.push("\"");
+fn push_name(value: &mut Writing, policy: &RateLimitPolicy) {
+    value.push("\"");
+    value.push(policy.name().as_str());
+    value.push("\"");
 }

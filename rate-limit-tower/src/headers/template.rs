@@ -1,21 +1,46 @@
 //! A table of fields that is copied instead of made: the names are hashed once, when the layer is
 //! built, and not with every response.
 
-use http::HeaderValue;
-use http::header::{HeaderMap, HeaderName};
+use std::iter::Skip;
 
-/// Up to how many fields of an inner service are moved into a copy of the table. Moving more takes
-/// longer than hashing the names of the layer's own.
+use http::HeaderValue;
+use http::header::{HeaderMap, HeaderName, ValuesMut};
+
+/// Up to how many fields of an inner service are moved into the table. Moving more takes longer than
+/// hashing the names of the layer's own.
 const FEW: usize = 4;
+
+/// Where the fields of a response are put, one after the other, each once.
+pub(super) trait Fields {
+    /// Puts one field.
+    fn put(&mut self, name: &'static HeaderName, value: HeaderValue);
+}
+
+/// By name, in place of what was there.
+impl Fields for HeaderMap {
+    fn put(&mut self, name: &'static HeaderName, value: HeaderValue) {
+        self.insert(name, value);
+    }
+}
 
 /// Fields with room for their values.
 #[derive(Debug)]
-pub(crate) struct Template {
+pub(super) struct Template {
     table: HeaderMap,
     /// How many of the first fields have their value already.
     fixed: usize,
-    /// The other fields, in the order in which the table keeps them.
-    names: Box<[&'static HeaderName]>,
+}
+
+/// The places of a copy of a [`Template`]. The values have to come in the order of its names.
+pub(super) struct Places<'a>(Skip<ValuesMut<'a, HeaderValue>>);
+
+impl Fields for Places<'_> {
+    #[inline]
+    fn put(&mut self, _: &'static HeaderName, value: HeaderValue) {
+        if let Some(place) = self.0.next() {
+            *place = value;
+        }
+    }
 }
 
 impl Template {
@@ -27,40 +52,39 @@ impl Template {
         for name in names {
             table.insert(*name, HeaderValue::from_static(""));
         }
-        Self { table, fixed: fixed.len(), names: names.into() }
+        Self { table, fixed: fixed.len() }
     }
 
-    /// Puts the values in place of those in `fields`; `false` if they are for other fields, or if
-    /// there are better ways than this.
-    pub(super) fn fill(
-        &self,
-        fields: &mut HeaderMap,
-        names: impl ExactSizeIterator<Item = &'static HeaderName>,
-        values: impl Iterator<Item = HeaderValue>,
-    ) -> bool {
-        let is_for_these = names.len() == self.names.len()
-            && names.zip(&self.names).all(|(one, other)| std::ptr::eq(one, *other));
-        if !is_for_these || fields.len() > FEW {
-            return false;
-        }
-        let others = std::mem::replace(fields, self.table.clone());
-        for (place, value) in fields.values_mut().skip(self.fixed).zip(values) {
-            *place = value;
-        }
-        if !others.is_empty() {
-            move_into(fields, others);
-        }
-        true
+    /// The fields with the values that are written, each in the place of its name.
+    #[inline]
+    pub(super) fn filled(&self, write: impl FnOnce(&mut Places<'_>)) -> HeaderMap {
+        let mut fields = self.table.clone();
+        write(&mut Places(fields.values_mut().skip(self.fixed)));
+        fields
     }
 }
 
-/// A name is told with the first of its values.
-fn move_into(fields: &mut HeaderMap, others: HeaderMap) {
-    let mut last = None;
-    for (name, value) in others {
-        last = name.or(last);
-        if let Some(name) = &last {
-            fields.append(name, value);
+/// Puts the fields of a table beside those that are there, among which is none of the same name.
+pub(super) fn join(fields: &mut HeaderMap, table: HeaderMap) {
+    if fields.is_empty() {
+        *fields = table;
+    } else if fields.len() <= FEW {
+        let others = std::mem::replace(fields, table);
+        // A name is told with the first of its values.
+        let mut last = None;
+        for (name, value) in others {
+            last = name.or(last);
+            if let Some(name) = &last {
+                fields.append(name, value);
+            }
+        }
+    } else {
+        fields.reserve(table.len());
+        // Each of these has one value.
+        for (name, value) in table {
+            if let Some(name) = name {
+                fields.insert(name, value);
+            }
         }
     }
 }
@@ -82,26 +106,23 @@ mod tests {
     fn every_value_meets_its_name_whatever_was_there_before() {
         let fixed = [(CONTENT_TYPE, HeaderValue::from_static("text/plain"))];
         let template = Template::new(&fixed, &NAMES);
-        let mut fields = HeaderMap::new();
-        for cookie in ["one", "two", "three"] {
-            fields.append(SET_COOKIE, HeaderValue::from_static(cookie));
+        for others in 0..8_u16 {
+            let mut fields = HeaderMap::new();
+            for cookie in 0..others {
+                fields.append(SET_COOKIE, cookie.into());
+            }
+            let write = |places: &mut Places<'_>| {
+                NAMES.into_iter().zip(values()).for_each(|(name, value)| places.put(name, value));
+            };
+            join(&mut fields, template.filled(write));
+            for (name, value) in NAMES.into_iter().zip(values()) {
+                assert_eq!(fields.get(name), Some(&value));
+            }
+            assert_eq!(fields[CONTENT_TYPE], "text/plain");
+            let cookies: Vec<_> = fields.get_all(SET_COOKIE).iter().cloned().collect();
+            let expected: Vec<HeaderValue> = (0..others).map(HeaderValue::from).collect();
+            assert_eq!(cookies, expected, "all values, in their order");
+            assert_eq!(fields.len(), 4 + usize::from(others));
         }
-        assert!(template.fill(&mut fields, NAMES.into_iter(), values()));
-        for (name, value) in NAMES.into_iter().zip(values()) {
-            assert_eq!(fields.get(name), Some(&value));
-        }
-        assert_eq!(fields[CONTENT_TYPE], "text/plain");
-        let cookies: Vec<_> = fields.get_all(SET_COOKIE).iter().collect();
-        assert_eq!(cookies, ["one", "two", "three"], "all values, in their order");
-        assert_eq!(fields.len(), 7);
-    }
-
-    #[test]
-    fn other_fields_are_refused_and_nothing_is_touched() {
-        let template = Template::new(&[], &NAMES);
-        let mut fields = HeaderMap::new();
-        assert!(!template.fill(&mut fields, NAMES.into_iter().rev(), values()));
-        assert!(!template.fill(&mut fields, NAMES[..2].iter().copied(), values()));
-        assert!(fields.is_empty());
     }
 }

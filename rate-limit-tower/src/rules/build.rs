@@ -32,6 +32,8 @@ pub(crate) fn build(
     let is_always_the_same = groups.len() == rules.len();
     let policies = || rules.iter().flat_map(|rule| &rule.policies);
     Ok(Rules {
+        have_lookups: rules.iter().any(|rule| !rule.lookups.is_empty()),
+        have_exposures: rules.iter().any(|rule| rule.asks.exposure.is_some()),
         together: is_always_the_same.then(|| PolicyList::new(policies())).flatten(),
         rules,
         groups,

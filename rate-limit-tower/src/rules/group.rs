@@ -61,16 +61,16 @@ impl Group {
     }
 
     /// The rule that applies to a request.
+    #[inline]
     pub(super) fn matching(&self, request: &RequestView<'_>) -> Option<usize> {
         let anywhere = self.anywhere.matching(request);
         // A group without hosts never looks at one.
-        let named = if self.exact.is_empty() && self.below.is_empty() {
-            None
-        } else {
-            self.matching_host(request)
-        };
+        if self.exact.is_empty() && self.below.is_empty() {
+            return Some(anywhere?.rule);
+        }
         // The more specific path wins, and of two rules for one path the one that names a host,
         // because it comes first.
+        let named = self.matching_host(request);
         let found = named.into_iter().chain(anywhere).min_by_key(|found| found.precision)?;
         Some(found.rule)
     }
@@ -134,6 +134,7 @@ impl Methods {
         Ok(Self { named: named?, others })
     }
 
+    #[inline]
     fn matching(&self, request: &RequestView<'_>) -> Option<Found> {
         let named = self.named.iter().find(|(method, _)| method == request.method());
         named.map_or(&self.others, |(_, paths)| paths).matching(request)

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use rate_limit_core::{Access, Charges, ClientIdentity};
+use rate_limit_core::{Access, ClientIdentity};
 
 use super::{Plan, Rules};
 use crate::request_view::RequestView;
-use crate::telemetry::Trail;
 
 /// One rule that was named, and what it is asked about.
 pub(crate) struct Dimension<'a> {
@@ -33,13 +32,7 @@ impl Rules {
     /// What all dimensions are charged together. Who is exempt in one is exempt, and who is blocked
     /// in one and exempt in none is blocked, as if it were one request.
     pub(crate) fn plan_named<'a>(&self, dimensions: impl Iterator<Item = Dimension<'a>>) -> Plan {
-        let mut plan = Plan {
-            access: Access::Limit,
-            charges: Charges::new(),
-            provisional: Vec::new(),
-            trail: Trail::default(),
-            lacks_identity: false,
-        };
+        let mut plan = Plan::default();
         let mut is_exempt = false;
         for dimension in dimensions {
             let Dimension { place, request, found, units } = dimension;

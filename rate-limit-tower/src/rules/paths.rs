@@ -136,23 +136,30 @@ impl Paths {
     }
 
     /// The rule that applies to a request.
+    #[inline]
     pub(super) fn matching(&self, request: &RequestView<'_>) -> Option<Found> {
         let found = |precision| move |rule| Found { precision, rule };
+        // A group without paths never looks at one.
+        let names_paths = !self.routes.is_empty() || !self.routers.is_empty();
+        let named = if names_paths { self.matching_path(request) } else { None };
+        named
+            .or_else(|| self.anywhere.map(found(Precision::Anywhere)))
+            .or_else(|| self.unmatched.map(found(Precision::Unmatched)))
+    }
+
+    fn matching_path(&self, request: &RequestView<'_>) -> Option<Found> {
         let routed = || {
-            let rule = self.routes.get(crate::matched_path::of(request)?).copied();
-            rule.map(found(Precision::Route))
+            let rule = *self.routes.get(crate::matched_path::of(request)?)?;
+            Some(Found { precision: Precision::Route, rule })
         };
         let matched = || {
             let path = request.path();
             let hits = self.routers.iter().filter_map(|router| router.at(path).ok());
             hits.map(|hit| *hit.value).min_by_key(|found| found.precision)
         };
-        // Neither is asked for in vain: a group without paths never looks at one.
+        // Neither is asked for in vain.
         let routed = if self.routes.is_empty() { None } else { routed() };
-        let named = if self.routers.is_empty() { routed } else { routed.or_else(matched) };
-        named
-            .or_else(|| self.anywhere.map(found(Precision::Anywhere)))
-            .or_else(|| self.unmatched.map(found(Precision::Unmatched)))
+        if self.routers.is_empty() { routed } else { routed.or_else(matched) }
     }
 }
 

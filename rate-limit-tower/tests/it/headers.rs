@@ -86,6 +86,29 @@ fn token_bucket() {
     );
 }
 
+/// The same number of units is told again and again, as it was told before; the time beside it is
+/// not, where it depends on more than that number.
+#[test]
+fn what_was_told_before_is_told_again_only_where_it_is_still_true() {
+    let steps = [
+        passes(0, 2, 20, r#""default";r=2;t=40"#),
+        passes(0, 1, 40, r#""default";r=1;t=20"#),
+        passes(0, 0, 60, r#""default";r=0;t=20"#),
+        passes(30_000, 0, 50, r#""default";r=0;t=10"#),
+        passes(50_000, 2, 20, r#""default";r=2;t=40"#),
+        passes(0, 1, 40, r#""default";r=1;t=20"#),
+    ];
+    plays(RateLimitPolicy::per_minute(3), "3", r#""default";q=3;w=60"#, &steps);
+    let steps = [
+        passes(0, 2, 60, r#""default";r=2;t=60"#),
+        passes(20_000, 1, 40, r#""default";r=1;t=40"#),
+        passes(40_000, 2, 60, r#""default";r=2;t=60"#),
+        passes(30_000, 1, 30, r#""default";r=1;t=30"#),
+    ];
+    let policy = RateLimitPolicy::per_minute(3).fixed_window();
+    plays(policy, "3", r#""default";q=3;w=60"#, &steps);
+}
+
 #[test]
 fn token_bucket_with_a_burst() {
     let policy = RateLimitPolicy::per_minute(600).named("steady").burst(20);
