@@ -1,9 +1,9 @@
 //! One decision over Redis: how many per second, and what each costs the server.
 //!
-//! Every contender asks the same server over one connection from one thread, in turns, so that a
-//! busy machine slows down all of them alike. `plain EVALSHA` is the least that an exact limiter can
-//! send for each decision: a script with one bucket, one read, one write and the server's time. All
-//! enforce the same limit.
+//! Every contender asks the same server over one connection from one thread, in short turns, and is
+//! compared with what the first one did in the same round: a machine that is now faster and now slower
+//! changes both alike. `plain EVALSHA` is the least that an exact limiter can send for each decision:
+//! a script with one bucket, one read, one write and the server's time. All enforce the same limit.
 //!
 //! `cargo bench -p rate-limit-benches --bench redis_decision [-- SECONDS ROUNDS [IN_FLIGHT]...]`
 
@@ -137,10 +137,12 @@ fn calls(server: &RedisServer) -> f64 {
 
 /// Processor time that this process has used, where the system tells it in the manner of Linux.
 fn own_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = after_name.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let nanos = threads.filter_map(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanos.sum::<f64>() / 1e9
 }
 
 /// Processor time that the thread which serves commands has used.
@@ -194,19 +196,29 @@ async fn contenders(server: &RedisServer) -> Vec<(&'static str, Arc<Contender>)>
     ]
 }
 
-/// The median of each figure by itself.
-fn medians(found: &[Figures]) -> Figures {
-    let median = |figure: fn(&Figures) -> f64| {
-        let mut figures: Vec<f64> = found.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
+/// A quarter is below the first, half below the second, three quarters below the third.
+fn quartiles(figures: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut figures: Vec<f64> = figures.collect();
+    figures.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| figures[(figures.len() - 1) * quarter / 4])
+}
+
+/// One contender's line: medians, and medians of what each round was in comparison with the same
+/// round of the first contender.
+fn line(name: &str, found: &[Figures], first: &[Figures]) -> String {
+    let median = |figure: fn(&Figures) -> f64| quartiles(found.iter().map(figure))[1];
+    let compared = |figure: fn(&Figures) -> f64| {
+        quartiles(found.iter().zip(first).map(|(own, first)| figure(own) / figure(first)))
     };
-    Figures {
-        per_second: median(|it| it.per_second),
-        server_micros: median(|it| it.server_micros),
-        client_micros: median(|it| it.client_micros),
-        decisions_per_call: median(|it| it.decisions_per_call),
-    }
+    let [low, rate, high] = compared(|it| it.per_second);
+    let [_, server, _] = compared(|it| it.server_micros);
+    format!(
+        "{name} | {:.0} | {rate:.2} ({low:.2} to {high:.2}) | {:.2} | {server:.2} | {:.2} | {:.1} |",
+        median(|it| it.per_second),
+        median(|it| it.server_micros),
+        median(|it| it.client_micros),
+        median(|it| it.decisions_per_call),
+    )
 }
 
 /// Bytes of `used_memory` for each client under token buckets that have been used.
@@ -233,8 +245,8 @@ async fn bytes_per_client(server: &RedisServer, contender: &Contender) -> f64 {
 async fn main() {
     // Cargo adds an argument of its own.
     let mut arguments = std::env::args().skip(1).filter_map(|text| text.parse::<f64>().ok());
-    let length = Duration::from_secs_f64(arguments.next().unwrap_or(1.0));
-    let rounds = arguments.next().unwrap_or(5.0) as usize;
+    let length = Duration::from_secs_f64(arguments.next().unwrap_or(0.1));
+    let rounds = arguments.next().unwrap_or(30.0) as usize;
     let chosen: Vec<usize> = arguments.map(|number| number as usize).collect();
     let in_flight = if chosen.is_empty() { IN_FLIGHT.to_vec() } else { chosen };
 
@@ -253,17 +265,8 @@ async fn main() {
                 found.push(measure(&server, contender, in_flight, length).await);
             }
         }
-        let medians: Vec<Figures> = found.iter().map(|found| medians(found)).collect();
-        for ((name, _), figures) in contenders.iter().zip(&medians) {
-            println!(
-                "| {in_flight} | {name} | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} | {:.1} |",
-                figures.per_second,
-                figures.per_second / medians[0].per_second,
-                figures.server_micros,
-                figures.server_micros / medians[0].server_micros,
-                figures.client_micros,
-                figures.decisions_per_call,
-            );
+        for ((name, _), own) in contenders.iter().zip(&found) {
+            println!("| {in_flight} | {}", line(name, own, &found[0]));
         }
     }
     println!("| contender | bytes per client |\n| --- | --- |");

@@ -1,45 +1,35 @@
 //! Concurrent requests travel together.
 //!
-//! A request that finds fewer than two calls under way is sent at once. Requests that find two wait
-//! for the first of these to return, and then travel in one call: no timer delays anybody, an idle
-//! store answers as fast as without coalescing, and a busy one shares the cost of a call among as many
-//! requests as have come meanwhile. Each stays all or nothing by itself.
+//! A request that finds few calls under way is sent at once, by its own caller. Others wait for a call
+//! to return and then travel together: no timer delays anybody, an idle store answers as fast as
+//! without coalescing, and a busy one shares the cost of a call, which is that of ten decisions, among
+//! as many requests as have come meanwhile. Each stays all or nothing by itself.
 //!
-//! What a call costs both sides, whatever it carries, is as much as ten decisions. So while requests
-//! keep coming, a task sends one call after the other, whoever has been answered may ask again before
-//! the next one leaves, and a second task helps only while many wait.
+//! While requests keep coming, tasks send one call after the other. Each takes its share and no more,
+//! so all calls are of one size: with large and small ones the server would wait while this process
+//! reads the answers of a large one, and this process while the server works on it. Whoever has been
+//! answered may ask again before the task's next call leaves.
 //!
 //! # Dropping
 //!
 //! A caller that goes away while it waits is not sent. One that goes away while its request is under
-//! way may have been charged, entirely or not at all. Calls on behalf of others are made by a task
-//! of their own, so nobody's answer depends on another's patience: a caller that leads hands over when
-//! it leaves, whether it has its answer or not.
+//! way may have been charged, entirely or not at all. Calls on behalf of others are made by tasks, so
+//! nobody's answer depends on another's patience, nor on whether another one goes on at all.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use hashbrown::HashTable;
 use rate_limit_core::{Clock, Now};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 use crate::key::KeyRing;
-use crate::link::{Link, LinkError, Slot};
+use crate::link::{Link, LinkError, Patience, Slot};
 use crate::script::ScriptCall;
 
-/// Calls under way at once for each slot. With two, the server works on one while this process reads
-/// the answer of the other and prepares the next.
-const CALLS: usize = 2;
+mod lane;
 
-/// So many requests have to wait before a second task sends calls.
-const MANY: usize = 16;
-
-/// If fewer wait when a call returns, they are left to the other task.
-const FEW: usize = 4;
-
-/// The most keys of one call, unless a single request has more. A call keeps the server busy for a
-/// quarter of a millisecond at most, and nobody behind it waits longer.
-const MAX_WEIGHT: usize = 96;
+use lane::{Lane, Waits};
 
 /// Something of which several can be asked in one call.
 pub(crate) trait Request: Send + Sync + Sized + 'static {
@@ -70,26 +60,32 @@ pub(crate) struct Coalescer<R: Request> {
     clock: Option<Arc<dyn Clock>>,
     runtime: Handle,
     /// Held for a few instructions, never while anything is awaited.
-    lanes: Mutex<HashMap<Slot, Lane<R>>>,
+    lanes: Mutex<Lanes<R>>,
 }
 
-/// The requests for one slot, and on a single server all requests.
-struct Lane<R: Request> {
-    calls: usize,
-    /// Tasks that send one call after the other. Each has one of the calls.
-    tasks: usize,
-    waiting: VecDeque<Waiting<R>>,
-}
+type Lanes<R> = HashTable<(Slot, Lane<Waiting<R>>)>;
+
+type Answered<R> = Result<<R as Request>::Answer, LinkError>;
 
 struct Waiting<R: Request> {
-    request: R,
-    answer: oneshot::Sender<Result<R::Answer, LinkError>>,
+    request: Box<R>,
+    answer: oneshot::Sender<Answered<R>>,
+}
+
+impl<R: Request> Waits for Waiting<R> {
+    fn weight(&self) -> usize {
+        self.request.weight()
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.answer.is_closed()
+    }
 }
 
 /// What a request does on arrival.
 enum Turn<R: Request> {
-    Lead(R),
-    Wait(oneshot::Receiver<Result<R::Answer, LinkError>>),
+    Lead(Box<R>),
+    Wait(oneshot::Receiver<Answered<R>>),
 }
 
 impl<R: Request> Coalescer<R> {
@@ -103,12 +99,9 @@ impl<R: Request> Coalescer<R> {
         Self { link, ring, clock, runtime, lanes: Mutex::default() }
     }
 
-    /// Asks for the answer to `request`, whose keys all lie in `slot`.
-    pub(crate) async fn ask(
-        self: Arc<Self>,
-        slot: Slot,
-        request: R,
-    ) -> Result<R::Answer, LinkError> {
+    /// Asks for the answer to `request`, whose keys all lie in `slot`. Whoever asks has a deadline of
+    /// its own.
+    pub(crate) async fn ask(self: Arc<Self>, slot: Slot, request: Box<R>) -> Answered<R> {
         match self.take_turn(slot, request) {
             // In a box, because it is large, and whoever waits for others would be as large: moving
             // that to where it is polled would cost more than the rest of asking.
@@ -119,25 +112,22 @@ impl<R: Request> Coalescer<R> {
     }
 
     /// Makes a call for one request.
-    async fn lead(self: Arc<Self>, slot: Slot, request: R) -> Result<R::Answer, LinkError> {
+    async fn lead(self: Arc<Self>, slot: Slot, request: Box<R>) -> Answered<R> {
         let leading = Leading { coalescer: self, slot };
-        let answers = leading.coalescer.send(slot, &[&request]).await?;
+        let answers = leading.coalescer.send(slot, &[&request], Patience::Callers).await?;
         drop(leading);
         answers.into_iter().next().unwrap_or_else(no_answer)
     }
 
-    fn take_turn(self: &Arc<Self>, slot: Slot, request: R) -> Turn<R> {
+    fn take_turn(self: &Arc<Self>, slot: Slot, request: Box<R>) -> Turn<R> {
         let mut lanes = self.lanes();
-        let lane = lanes.entry(slot).or_default();
-        if lane.calls < CALLS && lane.tasks == 0 {
-            lane.calls += 1;
+        let lane = lanes.entry(slot.hash(), |(of, _)| *of == slot, |(of, _)| of.hash());
+        let (_, lane) = lane.or_insert_with(|| (slot, Lane::new())).into_mut();
+        if lane.lead() {
             return Turn::Lead(request);
         }
         let (sender, answer) = oneshot::channel();
-        lane.waiting.push_back(Waiting { request, answer: sender });
-        if lane.calls < CALLS && lane.waiting.len() >= MANY {
-            lane.calls += 1;
-            lane.tasks += 1;
+        if lane.wait(Waiting { request, answer: sender }) {
             drop(lanes);
             self.runtime.spawn(self.clone().drain(slot));
         }
@@ -147,13 +137,14 @@ impl<R: Request> Coalescer<R> {
     /// Sends one call after the other until nobody waits.
     async fn drain(self: Arc<Self>, slot: Slot) {
         loop {
-            let waiting = self.next(slot);
+            let waiting = self.with_lane(slot, Lane::next).unwrap_or_default();
             if waiting.is_empty() {
                 return;
             }
-            let requests: Vec<&R> = waiting.iter().map(|waiting| &waiting.request).collect();
-            let answers = self.send(slot, &requests).await;
+            let requests: Vec<&R> = waiting.iter().map(|waiting| &*waiting.request).collect();
+            let answers = self.send(slot, &requests, Patience::Deadline).await;
             drop(requests);
+            let goes_on = self.with_lane(slot, |lane| lane.returned(waiting.len()));
             match answers {
                 Ok(answers) => waiting.into_iter().zip(answers).for_each(|(waiting, answer)| {
                     // Whoever has gone away meanwhile does not need it.
@@ -163,44 +154,27 @@ impl<R: Request> Coalescer<R> {
                     _ = waiting.answer.send(Err(error.clone()));
                 }),
             }
-            // Those who have their answers are ready to run, and some of them will ask again.
-            tokio::task::yield_now().await;
+            if goes_on != Some(true) {
+                // Those who have their answers are ready to run, and some of them will ask again.
+                tokio::task::yield_now().await;
+            }
         }
     }
 
-    /// The requests of a task's next call. If there are none, or few for the second of two tasks, the
-    /// task ends.
-    fn next(&self, slot: Slot) -> Vec<Waiting<R>> {
+    /// Changes a lane. A lane that is idle after that is forgotten.
+    fn with_lane<T>(
+        &self,
+        slot: Slot,
+        change: impl FnOnce(&mut Lane<Waiting<R>>) -> T,
+    ) -> Option<T> {
         let mut lanes = self.lanes();
-        let Some(lane) = lanes.get_mut(&slot) else {
-            return Vec::new();
-        };
-        if lane.tasks > 1 && lane.waiting.len() < FEW {
-            lane.tasks -= 1;
-            lane.calls = lane.calls.saturating_sub(1);
-            return Vec::new();
+        let mut entry = lanes.find_entry(slot.hash(), |(of, _)| *of == slot).ok()?;
+        let (_, lane) = entry.get_mut();
+        let changed = change(lane);
+        if lane.is_idle() {
+            entry.remove();
         }
-        let (mut next, mut weight) = (Vec::with_capacity(lane.waiting.len().min(MAX_WEIGHT)), 0);
-        while let Some(waiting) = lane.waiting.pop_front() {
-            if waiting.answer.is_closed() {
-                continue;
-            }
-            let heavier = weight + waiting.request.weight();
-            if heavier > MAX_WEIGHT && !next.is_empty() {
-                lane.waiting.push_front(waiting);
-                break;
-            }
-            weight = heavier;
-            next.push(waiting);
-        }
-        if next.is_empty() {
-            lane.tasks = lane.tasks.saturating_sub(1);
-            lane.calls = lane.calls.saturating_sub(1);
-            if lane.calls == 0 {
-                lanes.remove(&slot);
-            }
-        }
-        next
+        Some(changed)
     }
 
     /// One call, from requests to answers.
@@ -208,11 +182,12 @@ impl<R: Request> Coalescer<R> {
         &self,
         slot: Slot,
         requests: &[&R],
-    ) -> Result<Vec<Result<R::Answer, LinkError>>, LinkError> {
+        patience: Patience,
+    ) -> Result<Vec<Answered<R>>, LinkError> {
         let now =
             self.clock.as_ref().map(|clock| Now { monotonic: clock.now(), utc: clock.utc_now() });
         let (call, plan) = R::call(requests, &self.ring, now);
-        let reply = self.link.evaluate(slot, &call).await?;
+        let reply = self.link.evaluate(slot, &call, patience).await?;
         let redis::Value::BulkString(bytes) = reply else {
             return Err(LinkError::Corrupt("expected a string"));
         };
@@ -221,13 +196,13 @@ impl<R: Request> Coalescer<R> {
     }
 
     /// Nothing panics under this lock; should it happen all the same, every lane is still a list of
-    /// requests and a number of calls.
-    fn lanes(&self) -> MutexGuard<'_, HashMap<Slot, Lane<R>>> {
+    /// requests and a few numbers.
+    fn lanes(&self) -> MutexGuard<'_, Lanes<R>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Held while a caller makes a call; whoever waits is taken care of when it leaves.
+/// Held while a caller makes a call.
 struct Leading<R: Request> {
     coalescer: Arc<Coalescer<R>>,
     slot: Slot,
@@ -235,26 +210,7 @@ struct Leading<R: Request> {
 
 impl<R: Request> Drop for Leading<R> {
     fn drop(&mut self) {
-        let mut lanes = self.coalescer.lanes();
-        let Some(lane) = lanes.get_mut(&self.slot) else {
-            return;
-        };
-        if lane.waiting.is_empty() || lane.tasks > 0 && lane.waiting.len() < FEW {
-            lane.calls = lane.calls.saturating_sub(1);
-            if lane.calls == 0 {
-                lanes.remove(&self.slot);
-            }
-            return;
-        }
-        lane.tasks += 1;
-        drop(lanes);
-        self.coalescer.runtime.spawn(self.coalescer.clone().drain(self.slot));
-    }
-}
-
-impl<R: Request> Default for Lane<R> {
-    fn default() -> Self {
-        Self { calls: 0, tasks: 0, waiting: VecDeque::new() }
+        self.coalescer.with_lane(self.slot, Lane::stop_leading);
     }
 }
 

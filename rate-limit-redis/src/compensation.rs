@@ -88,7 +88,7 @@ impl Compensation {
         parts: Vec<Part>,
     ) -> Result<Outcomes, LinkError> {
         let mut outcomes: Vec<(usize, Outcome)> = Vec::new();
-        let mut taken: Vec<(Part, Decided)> = Vec::new();
+        let mut taken: Vec<(Part, Box<Decided>)> = Vec::new();
         let mut denied = false;
         for part in parts {
             let taking = if denied { Taking::Nothing } else { Taking::Provisionally };
@@ -122,7 +122,7 @@ impl Compensation {
 
     /// Gives everything back, with time of its own: the request may have used up its share. What is
     /// lost here stays taken until time returns it.
-    async fn give_back(&self, taken: &[(Part, Decided)]) {
+    async fn give_back(&self, taken: &[(Part, Box<Decided>)]) {
         for (part, decided) in taken {
             let refunds: Adjustments = part
                 .charges
@@ -139,7 +139,7 @@ impl Compensation {
                 })
                 .collect();
             if !refunds.is_empty() {
-                let refunded = self.settlements.clone().ask(part.slot, Settling(refunds));
+                let refunded = self.settlements.clone().ask(part.slot, Box::new(Settling(refunds)));
                 _ = self.guard.protect_step(self.guard.deadline(), part.slot, refunded).await;
             }
         }
@@ -163,7 +163,7 @@ impl Compensation {
                 .clone()
                 .filter_map(|index| adjustments.iter().nth(index).cloned())
                 .collect();
-            let asked = self.settlements.clone().ask(*slot, Settling(own));
+            let asked = self.settlements.clone().ask(*slot, Box::new(Settling(own)));
             match self.guard.protect_step(deadline, *slot, asked).await {
                 Ok(settled) => adjusted.extend(indices.zip(settled.iter().copied())),
                 // The others are corrected all the same.

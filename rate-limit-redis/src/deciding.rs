@@ -19,7 +19,9 @@ use crate::coalescing::Request;
 use crate::key::KeyRing;
 use crate::keyed::{Kept, Keys, Ladder, read_states};
 use crate::link::LinkError;
-use crate::script::{DECIDE, DECIDE_ALIKE, DECIDE_BUCKETS, Script, ScriptCall, write_time};
+use crate::script::{
+    DECIDE, DECIDE_ALIKE, DECIDE_BUCKETS, DECIDE_SINGLE, Script, ScriptCall, write_time,
+};
 use crate::stored::{Kind, Place, Reader, State, give_back, lend};
 
 /// One request.
@@ -61,8 +63,9 @@ impl Deciding {
     }
 
     /// A request that [`refused`](Self::refused) found nothing wrong with.
-    pub(crate) const fn new(charges: Charges, taking: Taking) -> Self {
-        Self { charges, taking }
+    pub(crate) fn new(charges: Charges, taking: Taking) -> Box<Self> {
+        // It changes hands several times, and is large.
+        Box::new(Self { charges, taking })
     }
 }
 
@@ -114,7 +117,7 @@ impl<'a> Terms<'a> {
 }
 
 impl Request for Deciding {
-    type Answer = Decided;
+    type Answer = Box<Decided>;
     type Plan = Plan;
 
     fn weight(&self) -> usize {
@@ -132,7 +135,12 @@ impl Request for Deciding {
         }
         let (call, kept) = keys.finish();
         let alike = are_alike(requests, &places);
-        let mut call = call.of(if alike { &DECIDE_ALIKE } else { script_for(requests) });
+        let mut call = call.of(match alike {
+            // Each has as many charges as the others.
+            true if charges == requests.len() => &DECIDE_SINGLE,
+            true => &DECIDE_ALIKE,
+            false => script_for(requests),
+        });
         call.arg(|to| write_time(now, to));
         if alike {
             call.arg(|to| write_shape(requests, to));
@@ -147,7 +155,7 @@ impl Request for Deciding {
         plan: Plan,
         now: Option<Now>,
         reply: &[u8],
-    ) -> Option<Vec<Result<Decided, LinkError>>> {
+    ) -> Option<Vec<Result<Box<Decided>, LinkError>>> {
         let mut reader = Reader(reply);
         let server = reader.now()?;
         let now = now.unwrap_or(server);
@@ -255,14 +263,14 @@ const fn verdict_byte(verdict: PolicyVerdict) -> u8 {
 }
 
 /// Decides one request as the script did, on the states that its predecessors in the call left.
-fn decide(request: &Deciding, places: &[Place], states: &mut [State], now: Now) -> Decided {
+fn decide(request: &Deciding, places: &[Place], states: &mut [State], now: Now) -> Box<Decided> {
     let charges = &request.charges;
     if let (Taking::AllOrNothing, Some(charge), [place]) = (request.taking, charges.get(0), places)
     {
         let mut record = lend(states, *place);
         let outcomes = Outcomes::one(evaluate_one(charge, &mut record, now));
         give_back(states, *place, record);
-        return Decided { outcomes, given_back: None };
+        return Box::new(Decided { outcomes, given_back: None });
     }
     let mut records: SmallVec<[Record; 4]> =
         places.iter().map(|place| lend(states, *place)).collect();
@@ -292,7 +300,7 @@ fn decide(request: &Deciding, places: &[Place], states: &mut [State], now: Now) 
         }
     };
     places.iter().zip(records).for_each(|(place, record)| give_back(states, *place, record));
-    decided
+    Box::new(decided)
 }
 
 /// Where the owner stands, without taking anything.

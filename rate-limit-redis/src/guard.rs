@@ -61,7 +61,7 @@ impl Guard {
         match self.admit(slot) {
             Err(error) => Answer::Ready(Err(error.into())),
             Ok(pass) => {
-                let deadline = self.deadline();
+                let deadline = Deadline { at: pass.since + self.limit, limit: self.limit };
                 Answer::pending(async move { Ok(pass.finish(deadline, work).await?) })
             }
         }
@@ -83,8 +83,9 @@ impl Guard {
         if let Some(absence) = node.absence() {
             return Err(absence);
         }
-        let ticket = node.admit()?;
-        let mut pass = Pass { node, ticket: Some(ticket), place: None };
+        let since = now();
+        let ticket = node.admit(since)?;
+        let mut pass = Pass { node, since, ticket: Some(ticket), place: None };
         // Taken last: then a refused decision holds no place. Without one, the dropped pass gives
         // the ticket back.
         let place = Arc::clone(&self.places).try_acquire_owned();
@@ -97,6 +98,7 @@ impl Guard {
 #[derive(Debug)]
 struct Pass {
     node: Arc<Node>,
+    since: Instant,
     ticket: Option<Ticket>,
     place: Option<OwnedSemaphorePermit>,
 }
@@ -107,13 +109,12 @@ impl Pass {
         deadline: Deadline,
         work: impl Future<Output = Result<T, LinkError>>,
     ) -> Result<T, LinkError> {
-        let started = now();
         let outcome = tokio::time::timeout_at(deadline.at.into(), work).await;
         let outcome = outcome.unwrap_or(Err(LinkError::TimedOut));
         let report = match &outcome {
             Ok(_) => Report::Success,
             // A step that other steps left little time says little about its own server.
-            Err(LinkError::TimedOut) if started.elapsed() < deadline.limit / 2 => {
+            Err(LinkError::TimedOut) if self.since.elapsed() < deadline.limit / 2 => {
                 Report::Inconclusive
             }
             Err(error) => error.report(),

@@ -63,6 +63,11 @@ impl Slot {
         usize::from(self.0)
     }
 
+    /// Spreads the slots over a table.
+    pub(crate) const fn hash(self) -> u64 {
+        (self.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
+
     #[cfg(test)]
     pub(crate) const fn for_test(number: u16) -> Self {
         Self(number)
@@ -76,6 +81,15 @@ pub(crate) enum Topology {
     OneServer,
     /// Each slot lies on one of several servers; a call may carry keys of one slot.
     Cluster,
+}
+
+/// Who ends the waiting for a reply that does not come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Patience {
+    /// Each exchange has the deadline of a decision.
+    Deadline,
+    /// Whoever waits has a deadline of its own, which saves a timer.
+    Callers,
 }
 
 /// How to reach the servers.
@@ -170,13 +184,18 @@ impl Link {
     }
 
     /// Runs a script on the node that owns `slot`; sends its text if the server does not know it.
-    pub(crate) async fn evaluate(&self, slot: Slot, call: &ScriptCall) -> Result<Value, LinkError> {
+    pub(crate) async fn evaluate(
+        &self,
+        slot: Slot,
+        call: &ScriptCall,
+        patience: Patience,
+    ) -> Result<Value, LinkError> {
         match &self.inner.servers {
             Servers::One { node, .. } => {
                 let live = node.live()?;
-                evaluate_on(node, &live, call, Asking::No).await
+                evaluate_on(node, &live, call, Asking::No, patience).await
             }
-            Servers::Cluster { cluster, .. } => cluster.evaluate(slot, call).await,
+            Servers::Cluster { cluster, .. } => cluster.evaluate(slot, call, patience).await,
         }
     }
 
@@ -234,14 +253,15 @@ async fn evaluate_on(
     live: &Arc<Live>,
     call: &ScriptCall,
     asking: Asking,
+    patience: Patience,
 ) -> Result<Value, LinkError> {
     let send = async |command: redis::Cmd| match asking {
-        Asking::No => node.ask(live, &command).await,
+        Asking::No => node.ask(live, &command, patience).await,
         Asking::Yes => {
             let mut commands = redis::Pipeline::with_capacity(2);
             commands.cmd("ASKING");
             commands.add_command(command);
-            node.ask_second(live, &commands).await
+            node.ask_second(live, &commands, patience).await
         }
     };
     match send(call.evalsha()).await {

@@ -142,7 +142,7 @@ impl RateLimitRepository for RedisRepository {
             let adjustments = adjustments.clone();
             return self.finish_anyway(self.compensation().settle(deadline, adjustments, slots));
         };
-        let settled = self.settlements.clone().ask(slot, Settling(adjustments.clone()));
+        let settled = self.settlements.clone().ask(slot, Box::new(Settling(adjustments.clone())));
         self.guard.protect(slot, settled)
     }
 }

@@ -6,6 +6,11 @@ use rate_limit_core::Now;
 
 use crate::stored::NANOS_PER_SECOND;
 
+/// Decides requests that all ask for the same of one token bucket each, without penalty ladders, each
+/// with a key of its own.
+pub(crate) static DECIDE_SINGLE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/single.lua")));
+
 /// Decides requests that all ask for the same of token buckets without penalty ladders, each with keys
 /// of its own.
 pub(crate) static DECIDE_ALIKE: LazyLock<Script> =

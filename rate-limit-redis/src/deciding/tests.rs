@@ -12,7 +12,7 @@ use crate::coalescing::Coalescer;
 use crate::guard::breaker::BreakerLimits;
 use crate::health::Reporter;
 use crate::key::IdentityForm;
-use crate::link::{Link, LinkOptions, Slot};
+use crate::link::{Link, LinkOptions, Patience, Slot};
 use crate::url::RedisUrl;
 
 type Policy = Arc<RateLimitPolicy>;
@@ -123,6 +123,7 @@ async fn calls_of_every_shape_equal_the_model() {
     let mut generator = Generator::new(20_261_127);
     // Requests by the script that decided them, and how many of these were denied.
     let mut decided = [
+        ("single", &*DECIDE_SINGLE, 0, 0),
         ("alike", &*DECIDE_ALIKE, 0, 0),
         ("buckets", &*DECIDE_BUCKETS, 0, 0),
         ("all", &*DECIDE, 0, 0),
@@ -130,13 +131,13 @@ async fn calls_of_every_shape_equal_the_model() {
     for _ in 0..1_500 {
         clock.advance(Duration::from_nanos(generator.random.u64(0..400_000_000)));
         let call = if generator.random.bool() { generator.alike() } else { generator.mixed() };
-        let requests: Vec<Deciding> = call
+        let requests: Vec<Box<Deciding>> = call
             .iter()
             .map(|charges| Deciding::new(charges.clone(), Taking::AllOrNothing))
             .collect();
-        let requests: Vec<&Deciding> = requests.iter().collect();
+        let requests: Vec<&Deciding> = requests.iter().map(|request| &**request).collect();
         let script = Deciding::call(&requests, &ring, None).0.script();
-        let answers = coalescer.send(Slot::ONLY, &requests).await.unwrap();
+        let answers = coalescer.send(Slot::ONLY, &requests, Patience::Deadline).await.unwrap();
         for (charges, answer) in call.iter().zip(answers) {
             let Answer::Ready(Ok(expected)) = model.acquire(charges) else { panic!("no answer") };
             assert_eq!(told(&answer.unwrap().outcomes), told(&expected), "{charges:?} in {call:?}");

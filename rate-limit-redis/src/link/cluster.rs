@@ -31,7 +31,7 @@ use super::error::LinkError;
 use super::node::Node;
 use super::slots::{Owners, redirected};
 use super::supervisor::{Supervised, Supervisor, Whereabouts};
-use super::{Slot, evaluate_on};
+use super::{Patience, Slot, evaluate_on};
 use crate::clock::{now, pause};
 use crate::guard::breaker::BreakerLimits;
 use crate::health::{AwayReason, Reporter, ServerHealth};
@@ -134,7 +134,12 @@ impl Cluster {
     }
 
     /// Runs a script where `slot` is, wherever the cluster sends us.
-    pub(super) async fn evaluate(&self, slot: Slot, call: &ScriptCall) -> Result<Value, LinkError> {
+    pub(super) async fn evaluate(
+        &self,
+        slot: Slot,
+        call: &ScriptCall,
+        patience: Patience,
+    ) -> Result<Value, LinkError> {
         let started = now();
         let mut node = self.node(slot)?;
         let mut live = node.live()?;
@@ -142,7 +147,7 @@ impl Cluster {
         let mut wait = TRY_AGAIN_AFTER;
         let mut redirections = 0;
         while redirections < REDIRECTIONS {
-            let error = match evaluate_on(&node, &live, call, asking).await {
+            let error = match evaluate_on(&node, &live, call, asking, patience).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };

@@ -3,13 +3,15 @@
 //! Callers see "connected" or "away" and never wait for a connection to be made; making one is
 //! the [supervisor](super::supervisor)'s work.
 
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use redis::{Cmd, Pipeline, RedisResult, Value};
 use tokio::sync::Notify;
 
+use super::Patience;
 use super::dial::Dialed;
 use super::error::LinkError;
 use super::live::{Live, Outstanding};
@@ -112,8 +114,13 @@ impl Node {
     }
 
     /// Sends one command and waits for its reply.
-    pub(super) async fn ask(&self, live: &Arc<Live>, command: &Cmd) -> Result<Value, LinkError> {
-        self.ask_within(self.deadline, live, command).await
+    pub(super) async fn ask(
+        &self,
+        live: &Arc<Live>,
+        command: &Cmd,
+        patience: Patience,
+    ) -> Result<Value, LinkError> {
+        self.ask_within(self.limit(patience), live, command).await
     }
 
     /// The same for a question of an operator, who can wait longer than a request.
@@ -122,17 +129,17 @@ impl Node {
         live: &Arc<Live>,
         command: &Cmd,
     ) -> Result<Value, LinkError> {
-        self.ask_within(self.deadline.max(LEISURE), live, command).await
+        self.ask_within(Some(self.deadline.max(LEISURE)), live, command).await
     }
 
     async fn ask_within(
         &self,
-        limit: Duration,
+        limit: Option<Duration>,
         live: &Arc<Live>,
         command: &Cmd,
     ) -> Result<Value, LinkError> {
         let mut connection = live.connection();
-        let reply = async move { connection.send_packed_command(command).await };
+        let reply = pin!(connection.send_packed_command(command));
         self.exchange(limit, live, reply).await
     }
 
@@ -141,33 +148,47 @@ impl Node {
         &self,
         live: &Arc<Live>,
         commands: &Pipeline,
+        patience: Patience,
     ) -> Result<Value, LinkError> {
         let mut connection = live.connection();
-        let second = async move {
+        let second = pin!(async move {
             let replies = connection.send_packed_commands(commands, 0, 2).await?;
             Ok(replies.into_iter().nth(1).unwrap_or(Value::Nil))
-        };
-        self.exchange(self.deadline, live, second).await
+        });
+        self.exchange(self.limit(patience), live, second).await
+    }
+
+    /// For how long a reply is awaited.
+    const fn limit(&self, patience: Patience) -> Option<Duration> {
+        match patience {
+            Patience::Deadline => Some(self.deadline),
+            Patience::Callers => None,
+        }
     }
 
     async fn exchange(
         &self,
-        limit: Duration,
+        limit: Option<Duration>,
         live: &Arc<Live>,
-        reply: impl Future<Output = RedisResult<Value>>,
+        reply: Pin<&mut impl Future<Output = RedisResult<Value>>>,
     ) -> Result<Value, LinkError> {
-        let outstanding = Outstanding::new(live, limit, &self.wake);
-        let error = match tokio::time::timeout(limit, reply).await {
-            Err(_) => return Err(LinkError::TimedOut),
-            Ok(Ok(Value::ServerError(error))) => {
+        let outstanding = Outstanding::new(live, limit.unwrap_or(self.deadline), &self.wake);
+        let reply = match limit {
+            Some(limit) => {
+                tokio::time::timeout(limit, reply).await.map_err(|_| LinkError::TimedOut)?
+            }
+            None => reply.await,
+        };
+        let error = match reply {
+            Ok(Value::ServerError(error)) => {
                 outstanding.answered();
                 LinkError::from_reply(&error)
             }
-            Ok(Ok(value)) => {
+            Ok(value) => {
                 outstanding.answered();
                 return Ok(value);
             }
-            Ok(Err(error)) => {
+            Err(error) => {
                 outstanding.broken();
                 LinkError::from_transport(&error)
             }
@@ -229,9 +250,9 @@ impl Node {
     }
 
     /// Whether a decision may be asked for.
-    pub(crate) fn admit(&self) -> Result<Ticket, LinkError> {
+    pub(crate) fn admit(&self, now: Instant) -> Result<Ticket, LinkError> {
         let mut breaker = self.breaker();
-        let (admission, turn) = breaker.admit(now());
+        let (admission, turn) = breaker.admit(now);
         if let Some(turn) = turn {
             // Reported while the breaker is locked, so that turns are reported in their order.
             self.turned(turn, None);

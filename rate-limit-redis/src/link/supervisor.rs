@@ -20,12 +20,13 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use super::Patience;
 use super::dial::{Address, Dialer, Expect};
 use super::live::Live;
 use super::node::Node;
 use super::sentinel::Sentinels;
 use crate::backoff::{Backoff, full_jitter};
-use crate::clock::pause;
+use crate::clock::{now, pause};
 use crate::guard::breaker::Report;
 use crate::health::{AwayReason, HealthEvent, Reporter};
 
@@ -140,7 +141,7 @@ impl Supervisor {
                 self.knock(live).await;
             } else if live.quiet_for() >= HEARTBEAT {
                 // What is heard or not is counted where every reply is.
-                let _ = self.node.ask(live, &redis::cmd("PING")).await;
+                let _ = self.node.ask(live, &redis::cmd("PING"), Patience::Deadline).await;
             }
             self.follow_sentinels(live, is_unheard).await;
         }
@@ -149,13 +150,13 @@ impl Supervisor {
     /// Asks a server that was silent whether it is back, and takes the probe if nobody else does.
     async fn knock(&self, live: &Arc<Live>) {
         let ping = redis::cmd("PING");
-        let Ok(ticket) = self.node.admit() else {
-            if self.node.ask(live, &ping).await.is_ok() {
+        let Ok(ticket) = self.node.admit(now()) else {
+            if self.node.ask(live, &ping, Patience::Deadline).await.is_ok() {
                 self.node.heard();
             }
             return;
         };
-        match self.node.ask(live, &ping).await {
+        match self.node.ask(live, &ping, Patience::Deadline).await {
             Ok(_) => self.node.report(ticket, Report::Success, None),
             Err(error) => self.node.report(ticket, error.report(), Some(&error)),
         }

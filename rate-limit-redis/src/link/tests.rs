@@ -107,7 +107,7 @@ fn decide(guard: &Guard, link: &Link, key: &str) -> Answer<i64> {
     call.key(|bytes| bytes.extend_from_slice(key.as_bytes()));
     let link = link.clone();
     guard.protect(slot, async move {
-        match link.evaluate(slot, &call).await? {
+        match link.evaluate(slot, &call, Patience::Deadline).await? {
             Value::Int(count) => Ok(count),
             _ => Err(LinkError::Corrupt("no number")),
         }

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use super::{Cluster, Map, Member};
 use crate::clock::pause;
 use crate::health::{AwayReason, HealthEvent};
+use crate::link::Patience;
 use crate::link::dial::{Address, Expect};
 use crate::link::slots::Owners;
 use crate::url::Endpoint;
@@ -67,7 +68,7 @@ impl Cluster {
         fastrand::shuffle(&mut known);
         for (endpoint, node) in known {
             let Ok(live) = node.live() else { continue };
-            if let Ok(reply) = node.ask(&live, &question()).await
+            if let Ok(reply) = node.ask(&live, &question(), Patience::Deadline).await
                 && let Some(owners) = Owners::read(&reply, &endpoint)
             {
                 return self.adopt(owners);

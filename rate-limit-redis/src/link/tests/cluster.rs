@@ -171,15 +171,17 @@ async fn keys_of_one_client_on_two_nodes_are_waited_for_until_they_are_together(
     let mut both = ScriptCall::new(&COUNT, 2);
     both.key(|bytes| bytes.extend_from_slice(first.as_bytes()));
     both.key(|bytes| bytes.extend_from_slice(second.as_bytes()));
-    eventually("the cluster is known", async || bench.link.evaluate(slot, &both).await.is_ok())
-        .await;
+    eventually("the cluster is known", async || {
+        bench.link.evaluate(slot, &both, Patience::Deadline).await.is_ok()
+    })
+    .await;
     from.command(&["SET", &second, "1"]).unwrap();
     to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]).unwrap();
     from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]).unwrap();
     migrate(from, to, &first);
     // One key here, one there: nobody can run the script.
     let link = bench.link.clone();
-    let waiting = tokio::spawn(async move { link.evaluate(slot, &both).await });
+    let waiting = tokio::spawn(async move { link.evaluate(slot, &both, Patience::Deadline).await });
     eventually("it was refused", async || {
         from.info("errorstat_TRYAGAIN").is_ok() || to.info("errorstat_TRYAGAIN").is_ok()
     })
@@ -218,6 +220,9 @@ async fn a_cluster_is_used_with_no_more_than_the_permissions_of_its_request_path
         let slot = Slot::of_tag(tag.as_bytes());
         let mut call = ScriptCall::new(&COUNT, 1);
         call.key(|bytes| bytes.extend_from_slice(format!("rl:{{{tag}}}").as_bytes()));
-        eventually("it is counted", async || bench.link.evaluate(slot, &call).await.is_ok()).await;
+        eventually("it is counted", async || {
+            bench.link.evaluate(slot, &call, Patience::Deadline).await.is_ok()
+        })
+        .await;
     }
 }
