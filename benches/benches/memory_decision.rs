@@ -247,6 +247,10 @@ fn by_number_of_keys(c: &mut Criterion) {
     for threads in [1, 2] {
         for path in [Path::Admitted, Path::Denied] {
             let mut group = c.benchmark_group(format!("{}, {threads} threads", path.name()));
+            if threads > 1 {
+                // Threads are started for each sample; fewer ones are longer, and hide the start.
+                group.sample_size(20);
+            }
             for (parameter, keys, spread) in kinds {
                 Workload::new(path, keys, spread, 1, threads).everyone(&mut group, parameter);
             }

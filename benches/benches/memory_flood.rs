@@ -81,6 +81,20 @@ fn time(from: u64, to: u64, mut ask: impl FnMut(IpAddr) -> bool) -> Times {
     times
 }
 
+/// Reads the clock and does nothing else for as long as `lasted`: what the machine does to any
+/// program in that time.
+fn nothing(lasted: Duration) -> Times {
+    let mut times = Times::new();
+    let start = now();
+    let mut begin = start;
+    while begin.duration_since(start) < lasted {
+        let end = now();
+        times.add(u64::try_from(end.duration_since(begin).as_nanos()).unwrap_or(u64::MAX));
+        begin = end;
+    }
+    times
+}
+
 /// Each stranger comes from a /64 of its own.
 fn stranger(number: u64) -> IpAddr {
     // Multiplying by an odd number permutes.
@@ -150,18 +164,20 @@ fn main() {
     println!("| nanoseconds for a stranger | p50 | p99 | p99.9 | p99.99 | longest |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let growing = 4 * cap;
-    time(0, growing, |_| true).row("the clock alone");
     let policies = policies(Path::Denied, 1).unwrap();
     let store = MemoryRepository::builder()
         .clock(TimeStampCounterClock::new())
         .max_keys(cap as usize)
         .build()
         .unwrap();
+    let begin = now();
     time(0, growing, |address| decide(&store, &charges(address, &policies)))
         .row("ours, from empty to four times the cap");
+    let lasted = begin.elapsed();
     time(growing, 2 * growing, |address| decide(&store, &charges(address, &policies)))
         .row("ours, going on");
+    all_expire_together(cap).row("ours, when all has expired at once");
     let limiter = governor(Path::Denied, QuantaClock::default());
     time(0, growing, |address| limiter.check_key(&address).is_ok()).row("governor, from empty");
-    all_expire_together(cap).row("ours, when all has expired at once");
+    nothing(lasted).row("nothing, as long as the first");
 }

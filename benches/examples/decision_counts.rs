@@ -6,8 +6,9 @@
 //!     target/release/examples/decision_counts ours denied
 //! ```
 //!
-//! and divide by the 1,000 decisions that it takes. Contenders are `ours`, `governor` and `floor`, all on
-//! the processor's counter, with one known key.
+//! and divide by the 1,000 decisions that it takes. Contenders are `ours`, `governor` and `floor`, all
+//! on the processor's counter, with one known key; after `admitted` or `denied` ours takes a number
+//! of policies.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a program that measures")]
 
@@ -40,7 +41,8 @@ fn main() {
     match arguments.first().map(String::as_str) {
         Some("ours") => {
             let store = MemoryRepository::builder().clock(clock).max_keys(1_000).build().unwrap();
-            let charges = charges(address, &policies(path, 1).unwrap());
+            let count = arguments.get(2).map_or(1, |count| count.parse().unwrap());
+            let charges = charges(address, &policies(path, count).unwrap());
             decide(&store, &charges);
             counted(|| decide(&store, black_box(&charges)));
         }

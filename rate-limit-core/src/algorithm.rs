@@ -204,7 +204,10 @@ macro_rules! algorithms {
 
             /// Visits the rule and a state that lies packed, and packs what becomes of it. `None`
             /// if such states have no fixed size; the visitor was not asked then.
-            #[inline]
+            // Always, because it is little more than the choice of the algorithm, and what is visited
+            // is large to hand back and forth.
+            #[allow(clippy::inline_always, reason = "measured: a tenth of a decision")]
+            #[inline(always)]
             pub(crate) fn visit_packed<V: Visitor>(
                 &self,
                 stored: Option<PackedState>,

@@ -9,10 +9,13 @@ use crate::adjustment::{Adjusted, Adjustment, Change};
 use crate::algorithm::{BucketRule, BucketState, Healed, Visitor, Wait};
 use crate::charge::{Charge, Charges};
 use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
-use crate::packed::PackedState;
 use crate::penalty::{LadderState, PenaltyLadder};
 use crate::policy::RateLimitPolicy;
 use crate::time::{Now, Timestamp};
+
+mod packed;
+
+pub use packed::{PackedRecord, evaluate_packed, evaluate_packed_all};
 
 /// What a store holds for one charge: the bucket and, if the policy has a penalty ladder, the
 /// client's place on it.
@@ -107,52 +110,10 @@ pub fn evaluate_one(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
     }
     // A single policy without a ladder takes the units exactly if they fit, enforced or not.
     let now = now.on(policy.axis());
-    let once = TestAndTake { now, units: charge.units() };
+    let once = TestAndTake { now, units: charge.units(), allowed: true };
     let (healed, outcome) = policy.algorithm().visit(&mut record.bucket, now, once);
     record.bucket_changed |= healed == Healed::Yes || outcome.charged.is_some();
     outcome
-}
-
-/// The decision over a single charge on a state that lies packed: [`evaluate_one`] without a record,
-/// for stores that keep what has a fixed size in words.
-///
-/// `stored` is `None` if the store has no state. The answer comes with the state that has to be
-/// stored, or `None` if it stays as it is, which is so for every denial of a sound state. `None`
-/// as a whole if the policy needs more than that: it has a penalty ladder, or its state has no
-/// fixed size.
-///
-/// # Example: a denial has nothing to store
-///
-/// ```
-/// use rate_limit_core::{
-///     Charge, ClientIdentity, Now, RateLimitPolicy, Timestamp, evaluate_packed,
-/// };
-///
-/// let once = RateLimitPolicy::per_minute(1).build()?;
-/// let charge = Charge::new(ClientIdentity::GLOBAL, once.into(), 1);
-/// let now = Now { monotonic: Timestamp::from_nanos(1), utc: Timestamp::from_nanos(1) };
-///
-/// let (first, taken) = evaluate_packed(&charge, None, now).ok_or("a token bucket is packed")?;
-/// assert!(!first.is_violated() && taken.is_some());
-/// let (second, unchanged) = evaluate_packed(&charge, taken, now).ok_or("as before")?;
-/// assert!(second.is_violated() && unchanged.is_none());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[inline]
-pub fn evaluate_packed(
-    charge: &Charge,
-    stored: Option<PackedState>,
-    now: Now,
-) -> Option<(Outcome, Option<PackedState>)> {
-    let policy = charge.policy();
-    if ladder(policy).is_some() {
-        return None;
-    }
-    let now = now.on(policy.axis());
-    let once = TestAndTake { now, units: charge.units() };
-    let ((healed, outcome), state) = policy.algorithm().visit_packed(stored, now, once)?;
-    let changed = healed == Healed::Yes || outcome.charged.is_some();
-    Some((outcome, changed.then_some(state)))
 }
 
 /// Carries out one adjustment on its record.
@@ -283,20 +244,22 @@ impl Visitor for Take {
     }
 }
 
-/// Both at once.
+/// Both at once: the units are taken if they fit and the request is allowed as far as others have a
+/// say.
 struct TestAndTake {
     now: Timestamp,
     units: u64,
+    allowed: bool,
 }
 
 impl Visitor for TestAndTake {
     type Output = (Healed, Outcome);
 
     fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> (Healed, Outcome) {
-        let Self { now, units } = self;
+        let Self { now, units, allowed } = self;
         let (healed, wait) = Test { now, units }.visit(rule, state);
         let (verdict, units) = match wait {
-            Wait::Now => (PolicyVerdict::Admit, units),
+            Wait::Now => (PolicyVerdict::Admit, if allowed { units } else { 0 }),
             Wait::After(_) | Wait::Never => (PolicyVerdict::Deny, 0),
         };
         let Taken { charged, remaining, reset_nanos } = Take { now, units }.visit(rule, state);

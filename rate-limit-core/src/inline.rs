@@ -130,17 +130,22 @@ impl<T, const N: usize> InlineVec<T, N> {
 }
 
 impl<T, const N: usize> More<T, N> {
+    #[inline]
     fn push(&mut self, item: T) {
-        match self {
-            Self::Many(items) => return items.push(item),
-            Self::Few { places, len } => {
-                if let Some(place) = places.get_mut(*len) {
-                    *place = Some(item);
-                    *len += 1;
-                    return;
-                }
-            }
-            Self::None => {}
+        if let Self::Few { places, len } = self
+            && let Some(place) = places.get_mut(*len)
+        {
+            *place = Some(item);
+            *len += 1;
+            return;
+        }
+        self.push_grown(item);
+    }
+
+    /// [`push`](Self::push) where the form changes or the list is long.
+    fn push_grown(&mut self, item: T) {
+        if let Self::Many(items) = self {
+            return items.push(item);
         }
         *self = match std::mem::replace(self, Self::None) {
             Self::None if N > 0 => {

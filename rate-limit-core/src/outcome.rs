@@ -67,10 +67,12 @@ impl Outcomes {
         Self(InlineVec::one(outcome))
     }
 
+    #[inline]
     pub(crate) fn with_capacity(count: usize) -> Self {
         Self(InlineVec::with_capacity(count))
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, outcome: Outcome) {
         self.0.push(outcome);
     }

@@ -65,6 +65,12 @@ impl<'a> Group<'a> {
         Self(words)
     }
 
+    /// Whether both are the same group.
+    #[inline]
+    pub(crate) fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+
     /// Begins to read.
     #[inline]
     pub(crate) fn version(self) -> Version {

@@ -18,6 +18,7 @@ impl<'t> Held<'t> {
     /// All groups that were seen if none of them has changed since, otherwise none.
     ///
     /// Ascending, so that of several calls that want the same groups one gets all of them.
+    #[inline]
     pub(crate) fn unchanged(table: &'t Table, seen: &mut Seen) -> Option<Self> {
         if seen.len() > 1 {
             seen.sort_unstable_by_key(|(number, _)| *number);

@@ -11,7 +11,7 @@ use crate::group::Tag;
 ///
 /// Keys are stored instead of identities, so a key of 8 KB costs as much as an address, and a
 /// memory dump shows nobody's name.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Key {
     /// Tells apart what shares a place. The lowest bit is not part of the digest, see
     /// [`Tag::axis`].

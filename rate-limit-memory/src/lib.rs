@@ -10,6 +10,7 @@ mod documents;
 mod group;
 mod held;
 mod key;
+mod known;
 mod repository;
 mod room;
 mod side;

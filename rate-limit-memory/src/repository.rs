@@ -11,7 +11,8 @@ use smallvec::SmallVec;
 use crate::builder::MemoryRepositoryBuilder;
 use crate::clock::SystemClock;
 use crate::documents::Documents;
-use crate::key::{IdentityDigest, KeyRing};
+use crate::key::{IdentityDigest, Key, KeyRing};
+use crate::known::FEW;
 use crate::stats::MemoryStats;
 use crate::store::{Place, Store};
 use crate::table::Table;
@@ -89,9 +90,12 @@ impl<C: Clock> MemoryRepository<C> {
         self.store.place(self.keys.digest(identity), policy)
     }
 
-    /// The places of all charges. The policies of one rule share an identity, which is then hashed
+    /// The digests of all charges. The policies of one rule share an identity, which is then hashed
     /// once.
-    fn places<'a>(&self, charges: &'a Charges) -> impl Iterator<Item = Place<'a>> {
+    fn digests<'a>(
+        &self,
+        charges: &'a Charges,
+    ) -> impl Iterator<Item = (&'a RateLimitPolicy, IdentityDigest)> {
         let mut last: Option<(&ClientIdentity, IdentityDigest)> = None;
         charges.iter().map(move |charge| {
             let digest = match last {
@@ -99,14 +103,31 @@ impl<C: Clock> MemoryRepository<C> {
                 _ => self.keys.digest(charge.identity()),
             };
             last = Some((charge.identity(), digest));
-            self.store.place(digest, charge.policy())
+            (&**charge.policy(), digest)
         })
     }
 
-    /// Decides any charges. Never inlined, so that its lists take no room on the stack of the others.
+    /// Decides up to [`FEW`] charges if all of their buckets are known and lie in the table.
+    #[inline]
+    fn acquire_few(&self, charges: &Charges) -> Option<Outcomes> {
+        let mut keys = [Key::default(); FEW];
+        for (key, (policy, digest)) in keys.iter_mut().zip(self.digests(charges)) {
+            *key = digest.bucket(policy);
+        }
+        self.store.decide_few_known(charges, keys.get(..charges.len())?)
+    }
+
+    /// Decides any charges. Never inlined, so that its lists take no room on the stack of a single
+    /// one.
     #[inline(never)]
     fn acquire_all(&self, charges: &Charges) -> Acquire {
-        let places: SmallVec<[Place<'_>; 4]> = self.places(charges).collect();
+        if charges.len() > 1
+            && let Some(outcomes) = self.acquire_few(charges)
+        {
+            return Answer::ready(outcomes);
+        }
+        let place = |(policy, digest)| self.store.place(digest, policy);
+        let places: SmallVec<[Place<'_>; 4]> = self.digests(charges).map(place).collect();
         let decide = |records: &mut [Record], now| evaluate(charges, records, now);
         Answer::ready(self.store.transact(&places, decide))
     }

@@ -2,12 +2,9 @@
 //!
 //! [`Store::transact`] reads the buckets of a call, reads the clock, lets the caller decide, and
 //! writes what has changed, all of it at one moment; see [`group`](crate::group) for how. Most calls
-//! are about one bucket that is known already, and take [`Store::decide_known`], which is the same
-//! without lists.
+//! are about buckets that are known already, and take a shorter way, see [`known`](crate::known).
 
-use rate_limit_core::{
-    Charge, Clock, Now, Outcome, RateLimitPolicy, Record, TimeAxis, Timestamp, evaluate_packed,
-};
+use rate_limit_core::{Clock, Now, RateLimitPolicy, Record, TimeAxis, Timestamp};
 use smallvec::SmallVec;
 
 use crate::held::{Held, Seen};
@@ -81,33 +78,9 @@ impl<C: Clock> Store<C> {
         }
     }
 
-    /// Decides a single charge on a bucket that is known and lies in the table, which is what nearly
-    /// every request finds. `None` if it is not such a bucket, and then nothing was done.
-    #[inline]
-    pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Outcome> {
-        let home = self.table.home(key);
-        let axis = charge.policy().axis();
-        let mut backoff = Backoff::default();
-        loop {
-            let Found { group, spot, version } = self.table.find(home).ok()?;
-            let stored = group.state(spot.slot);
-            let now = self.now(axis);
-            let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
-            let is_done = match changed {
-                None => group.is_still(version),
-                Some(state) => match group.try_write(version) {
-                    Some(mut writing) => {
-                        writing.set_state(spot.slot, state);
-                        true
-                    }
-                    None => false,
-                },
-            };
-            if is_done {
-                return Some(outcome);
-            }
-            backoff.wait();
-        }
+    /// Whether no group has changed since it was seen.
+    fn are_still(&self, seen: &Seen) -> bool {
+        seen.iter().all(|(number, version)| self.table.group(*number).is_still(*version))
     }
 
     /// Changes the buckets at `places` in one atomic step.
@@ -132,8 +105,7 @@ impl<C: Clock> Store<C> {
             let now = self.now(axis);
             let answer = decide(&mut records, now);
             if records.iter().all(|record| !record.bucket_changed) {
-                if seen.iter().all(|(number, version)| self.table.group(*number).is_still(*version))
-                {
+                if self.are_still(&seen) {
                     return answer;
                 }
             } else if let Some(mut held) = Held::unchanged(&self.table, &mut seen) {

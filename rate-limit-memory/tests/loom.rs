@@ -127,26 +127,45 @@ fn c01_a_client_has_one_bucket_however_many_threads_bring_it() {
     });
 }
 
-#[test]
-fn c01_crossed_orders_of_two_buckets_neither_deadlock_nor_split() {
-    explore(3, || {
+/// Two threads charge the same two buckets in crossed orders. The one that only one of them can have
+/// a unit of decides for both, whether the store knew these buckets or not.
+fn crossed_orders(is_known: bool) {
+    explore(3, move || {
         let store = store();
-        let (own, common) = (policy("own", 1), policy("common", 5));
-        let both = |crossed: bool| -> Work {
+        let (own, common) = (policy("own", 2), policy("common", 5));
+        let both = |crossed: bool, units: u64| {
             let mut both = [
-                Charge::new(user(0), own.clone(), 1),
+                Charge::new(user(0), own.clone(), units),
                 Charge::new(ClientIdentity::GLOBAL, common.clone(), 1),
             ];
             if crossed {
                 both.reverse();
             }
-            let charges: Charges = both.into_iter().collect();
-            Box::new(move |store| passes(store, &charges))
+            both.into_iter().collect::<Charges>()
         };
-        assert_eq!(at_once(&store, vec![both(false), both(true)]), 1);
+        if is_known {
+            assert_eq!(passes(&store, &both(false, 1)), 1);
+        }
+        let units = if is_known { 1 } else { 2 };
+        let work = [false, true].map(|crossed| -> Work {
+            let charges = both(crossed, units);
+            Box::new(move |store| passes(store, &charges))
+        });
+        assert_eq!(at_once(&store, work.into()), 1);
         let asking = charge(ClientIdentity::GLOBAL, &common, 0);
-        assert_eq!(take(&store, &asking).get(0).unwrap().remaining, 4, "charged with its own");
+        let left = if is_known { 3 } else { 4 };
+        assert_eq!(take(&store, &asking).get(0).unwrap().remaining, left, "charged with its own");
     });
+}
+
+#[test]
+fn c01_crossed_orders_of_two_buckets_neither_deadlock_nor_split() {
+    crossed_orders(false);
+}
+
+#[test]
+fn c01_crossed_orders_of_two_known_buckets_neither_deadlock_nor_split() {
+    crossed_orders(true);
 }
 
 /// A denial while a window begins, which changes both words of a state: nobody sees the start of one

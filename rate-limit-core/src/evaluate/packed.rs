@@ -1,0 +1,132 @@
+//! The decision on states that lie packed, for stores that keep what has a fixed size in words.
+
+use super::{Test, TestAndTake, ladder};
+use crate::algorithm::{Healed, Wait};
+use crate::charge::{Charge, Charges};
+use crate::outcome::{Outcome, Outcomes};
+use crate::packed::PackedState;
+use crate::time::Now;
+
+/// The decision over a single charge on a state that lies packed: [`evaluate_one`] without a record,
+/// for stores that keep what has a fixed size in words.
+///
+/// `stored` is `None` if the store has no state. The answer comes with the state that has to be
+/// stored, or `None` if it stays as it is, which is so for every denial of a sound state. `None`
+/// as a whole if the policy needs more than that: it has a penalty ladder, or its state has no
+/// fixed size.
+///
+/// # Example: a denial has nothing to store
+///
+/// ```
+/// use rate_limit_core::{
+///     Charge, ClientIdentity, Now, RateLimitPolicy, Timestamp, evaluate_packed,
+/// };
+///
+/// let once = RateLimitPolicy::per_minute(1).build()?;
+/// let charge = Charge::new(ClientIdentity::GLOBAL, once.into(), 1);
+/// let now = Now { monotonic: Timestamp::from_nanos(1), utc: Timestamp::from_nanos(1) };
+///
+/// let (first, taken) = evaluate_packed(&charge, None, now).ok_or("a token bucket is packed")?;
+/// assert!(!first.is_violated() && taken.is_some());
+/// let (second, unchanged) = evaluate_packed(&charge, taken, now).ok_or("as before")?;
+/// assert!(second.is_violated() && unchanged.is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn evaluate_packed(
+    charge: &Charge,
+    stored: Option<PackedState>,
+    now: Now,
+) -> Option<(Outcome, Option<PackedState>)> {
+    let policy = charge.policy();
+    if ladder(policy).is_some() {
+        return None;
+    }
+    let now = now.on(policy.axis());
+    let once = TestAndTake { now, units: charge.units(), allowed: true };
+    let ((healed, outcome), state) = policy.algorithm().visit_packed(stored, now, once)?;
+    let changed = healed == Healed::Yes || outcome.charged.is_some();
+    Some((outcome, changed.then_some(state)))
+}
+
+/// The packed state of the bucket of one charge, and what is to become of it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct PackedRecord {
+    /// What the store holds.
+    pub stored: PackedState,
+    /// What the store is to hold after the decision; `None` if nothing changes.
+    pub changed: Option<PackedState>,
+}
+
+/// The decision over several charges on states that lie packed, with one record for each charge in
+/// their order: [`evaluate`](super::evaluate) without anything that has to be dropped or moved.
+///
+/// `None` if one of the policies needs more than two words, see [`evaluate_packed`], or if there
+/// are fewer records than charges; nothing in the records is to be stored then.
+///
+/// # Example: a request that one policy denies takes nothing from the other
+///
+/// ```
+/// use std::sync::Arc;
+/// use rate_limit_core::{
+///     Charge, Charges, ClientIdentity, Now, PackedRecord, RateLimitPolicy, Timestamp,
+///     evaluate_packed_all,
+/// };
+///
+/// let policy = |name: &str, limit| RateLimitPolicy::per_minute(limit).named(name).build();
+/// let (few, many) = (Arc::new(policy("few", 1)?), Arc::new(policy("many", 9)?));
+/// let charges: Charges = [few, many]
+///     .into_iter()
+///     .map(|policy| Charge::new(ClientIdentity::GLOBAL, policy, 1))
+///     .collect();
+/// let now = Now { monotonic: Timestamp::from_nanos(1), utc: Timestamp::from_nanos(1) };
+///
+/// let mut records = [PackedRecord::default(); 2];
+/// let first = evaluate_packed_all(&charges, &mut records, now).ok_or("both are token buckets")?;
+/// assert!(first.iter().all(|outcome| outcome.charged.is_some()));
+///
+/// let store = |one: PackedRecord| PackedRecord {
+///     stored: one.changed.unwrap_or(one.stored),
+///     changed: None,
+/// };
+/// let mut records = records.map(store);
+/// let second = evaluate_packed_all(&charges, &mut records, now).ok_or("as before")?;
+/// assert!(second.iter().all(|outcome| outcome.charged.is_none()));
+/// assert!(records.iter().all(|one| one.changed.is_none()));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[inline]
+pub fn evaluate_packed_all(
+    charges: &Charges,
+    records: &mut [PackedRecord],
+    now: Now,
+) -> Option<Outcomes> {
+    if records.len() < charges.len() {
+        return None;
+    }
+    let mut allowed = true;
+    for (charge, record) in charges.iter().zip(&*records) {
+        let policy = charge.policy();
+        if ladder(policy).is_some() {
+            return None;
+        }
+        let now = now.on(policy.axis());
+        let asking = Test { now, units: charge.units() };
+        let ((_, wait), _) = policy.algorithm().visit_packed(Some(record.stored), now, asking)?;
+        allowed &= wait == Wait::Now || !policy.is_enforced();
+    }
+    let mut outcomes = Outcomes::with_capacity(charges.len());
+    for (charge, record) in charges.iter().zip(records) {
+        let policy = charge.policy();
+        let now = now.on(policy.axis());
+        // Testing again is idempotent at the same instant, and cheaper than remembering what came
+        // of it.
+        let once = TestAndTake { now, units: charge.units(), allowed };
+        let ((healed, outcome), state) =
+            policy.algorithm().visit_packed(Some(record.stored), now, once)?;
+        let is_changed = healed == Healed::Yes || outcome.charged.is_some();
+        record.changed = is_changed.then_some(state);
+        outcomes.push(outcome);
+    }
+    Some(outcomes)
+}

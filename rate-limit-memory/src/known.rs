@@ -1,0 +1,110 @@
+//! Decisions about buckets that are known and lie in the table, which nearly every request is about:
+//! [`Store::transact`] without lists, records and room for what is new.
+
+use rate_limit_core::{
+    Charge, Charges, Clock, Outcome, Outcomes, PackedRecord, TimeAxis, evaluate_packed,
+    evaluate_packed_all,
+};
+
+use crate::group::Writing;
+use crate::key::Key;
+use crate::store::Store;
+use crate::sync::Backoff;
+use crate::table::Found;
+
+/// So many charges are decided here; more of them are rare enough for lists.
+pub(crate) const FEW: usize = 4;
+
+impl<C: Clock> Store<C> {
+    /// Decides a single charge on a bucket that is known and lies in the table, which is what nearly
+    /// every request finds. `None` if it is not such a bucket, and then nothing was done.
+    #[inline]
+    pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Outcome> {
+        let home = self.table.home(key);
+        let axis = charge.policy().axis();
+        let mut backoff = Backoff::default();
+        loop {
+            let Found { group, spot, version } = self.table.find(home).ok()?;
+            let stored = group.state(spot.slot);
+            let now = self.now(axis);
+            let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
+            let is_done = match changed {
+                None => group.is_still(version),
+                Some(state) => match group.try_write(version) {
+                    Some(mut writing) => {
+                        writing.set_state(spot.slot, state);
+                        true
+                    }
+                    None => false,
+                },
+            };
+            if is_done {
+                return Some(outcome);
+            }
+            backoff.wait();
+        }
+    }
+
+    /// Decides up to [`FEW`] charges on buckets that are all known and lie in the table, with one key
+    /// for each: what [`decide_known`](Self::decide_known) is for one charge. `None` if not all of
+    /// them are such buckets, and then nothing was done.
+    #[inline]
+    pub(crate) fn decide_few_known(&self, charges: &Charges, keys: &[Key]) -> Option<Outcomes> {
+        let is_utc = charges.count_on(TimeAxis::Utc);
+        let axis = if is_utc { TimeAxis::Utc } else { TimeAxis::Monotonic };
+        let mut backoff = Backoff::default();
+        loop {
+            let (mut all_found, mut all_records) = ([None; FEW], [PackedRecord::default(); FEW]);
+            for (key, (found, record)) in
+                keys.iter().zip(all_found.iter_mut().zip(&mut all_records))
+            {
+                let bucket = self.table.find(self.table.home(*key)).ok()?;
+                record.stored = bucket.group.state(bucket.spot.slot);
+                *found = Some(bucket);
+            }
+            let records = all_records.get_mut(..keys.len())?;
+            let now = self.now(axis);
+            let outcomes = evaluate_packed_all(charges, records, now)?;
+            let is_done = if records.iter().all(|record| record.changed.is_none()) {
+                all_found.iter().flatten().all(|one| one.group.is_still(one.version))
+            } else {
+                write_few(&all_found, records)
+            };
+            if is_done {
+                return Some(outcomes);
+            }
+            backoff.wait();
+        }
+    }
+}
+
+/// Writes what has changed into the groups of buckets that were found, if none of these groups has
+/// changed since. Says whether it did.
+#[inline]
+fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord]) -> bool {
+    let mut ascending = *found;
+    ascending.sort_unstable_by_key(|one| one.map(|one| one.spot.group));
+    let mut held = [const { None::<Writing<'_>> }; FEW];
+    let mut last: Option<Found<'_>> = None;
+    for (one, held) in ascending.into_iter().flatten().zip(&mut held) {
+        match last.replace(one) {
+            // A group that was seen under two versions has changed in between.
+            Some(last) if last.spot.group == one.spot.group => {
+                if last.version != one.version {
+                    return false;
+                }
+            }
+            _ => match one.group.try_write(one.version) {
+                None => return false,
+                writing => *held = writing,
+            },
+        }
+    }
+    for (one, record) in found.iter().flatten().zip(records) {
+        let writing = held.iter_mut().flatten().find(|writing| writing.group.is(one.group));
+        if let (Some(state), Some(writing)) = (record.changed, writing) {
+            writing.set_state(one.spot.slot, state);
+        }
+    }
+    true
+}
