@@ -7,7 +7,8 @@ use crate::outcome::{Outcome, Outcomes};
 use crate::packed::PackedState;
 use crate::time::Now;
 
-/// The decision over a single charge on a state that lies packed: [`evaluate_one`] without a record,
+/// The decision over a single charge on a state that lies packed:
+/// [`evaluate_one`](super::evaluate_one) without a record,
 /// for stores that keep what has a fixed size in words.
 ///
 /// `stored` is `None` if the store has no state. The answer comes with the state that has to be
