@@ -47,6 +47,10 @@ impl Policies {
         self.0.iter()
     }
 
+    pub(crate) fn as_slice(&self) -> &[Arc<RateLimitPolicy>] {
+        &self.0
+    }
+
     /// Whether there are none, so that nothing is limited.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

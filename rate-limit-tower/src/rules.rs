@@ -214,28 +214,44 @@ impl ReadyRule {
             Cost::From(cost) => cost(request),
         });
         match self.asks.policies.as_ref().and_then(|choose| choose(&identity, request)) {
-            Some(chosen) => self.charge_each(place, identity, chosen.iter(), units, plan),
-            None => self.charge_each(place, identity, self.policies.iter(), units, plan),
+            Some(chosen) => self.charge_each(place, identity, chosen.as_slice(), units, plan),
+            None => self.charge_each(place, identity, &self.policies, units, plan),
         }
     }
 
     #[inline]
-    fn charge_each<'a>(
+    fn charge_each(
         &self,
         rule: usize,
         identity: ClientIdentity,
-        policies: impl Iterator<Item = &'a Arc<RateLimitPolicy>>,
+        policies: &[Arc<RateLimitPolicy>],
         units: u64,
         plan: &mut Plan,
     ) {
-        for policy in policies {
-            if self.asks.counts.is_some() {
-                let (identity, policy) = (identity.clone(), policy.clone());
-                plan.provisional.push(Provisional { rule, identity, policy, units });
-            }
-            plan.charges.push(Charge::new(identity.clone(), policy.clone(), units));
-            plan.trail.charged(rule, &plan.charges);
+        let Some((last, others)) = policies.split_last() else {
+            return;
+        };
+        for policy in others {
+            self.charge_one(rule, identity.clone(), policy, units, plan);
         }
+        self.charge_one(rule, identity, last, units, plan);
+    }
+
+    #[inline]
+    fn charge_one(
+        &self,
+        rule: usize,
+        identity: ClientIdentity,
+        policy: &Arc<RateLimitPolicy>,
+        units: u64,
+        plan: &mut Plan,
+    ) {
+        if self.asks.counts.is_some() {
+            let (identity, policy) = (identity.clone(), policy.clone());
+            plan.provisional.push(Provisional { rule, identity, policy, units });
+        }
+        plan.charges.push(Charge::new(identity, policy.clone(), units));
+        plan.trail.charged(rule, &plan.charges);
     }
 }
 

@@ -24,27 +24,21 @@ const USUAL_BYTES: usize = 640;
 
 type Document = Text<USUAL_BYTES>;
 
-/// The problem types of a layer, as they stand in a document.
+/// How the problem documents of a layer begin, up to the text for people.
 pub(crate) struct ProblemTypes {
     abnormal_usage: Box<str>,
+    block: Box<str>,
+    missing_identity: Box<str>,
     quota_exceeded: Box<str>,
     reduced_capacity: Box<str>,
+    too_many_requests: Box<str>,
+    unavailable: Box<str>,
 }
-
-/// No type but the status.
-const BLANK: &str = "\"about:blank\"";
 
 /// The problem document of a rejection.
 pub(super) fn document(rejection: &Rejection<'_>) -> Bytes {
-    let (r#type, title) = kind(rejection);
     let mut text = Document::new();
-    text.push("{\"type\":");
-    text.push(r#type);
-    text.push(",\"title\":\"");
-    text.push(title);
-    text.push("\",\"status\":");
-    text.push(rejection.reason.status().as_str());
-    text.push(",\"detail\":\"");
+    text.push(beginning(rejection));
     wording::push_detail(&mut text, rejection, "\\\"");
     text.push("\"");
     let told = told(rejection);
@@ -128,33 +122,54 @@ fn json(value: &(impl Serialize + ?Sized)) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The problem type and its title.
-fn kind<'a>(rejection: &Rejection<'a>) -> (&'a str, &'static str) {
+/// The beginning with the problem type, its title and the status.
+fn beginning<'a>(rejection: &Rejection<'a>) -> &'a str {
     let types = rejection.problem_types;
     match rejection.reason {
-        RejectionReason::Block => (BLANK, "Forbidden"),
-        RejectionReason::MissingIdentity => (BLANK, "Bad Request"),
+        RejectionReason::Block => &types.block,
+        RejectionReason::MissingIdentity => &types.missing_identity,
         // The type of a ban would tell it from a limit.
         reason if reason.is_denial() && rejection.exposure == Exposure::None => {
-            (BLANK, "Too Many Requests")
+            &types.too_many_requests
         }
-        RejectionReason::AbnormalUsage => (&types.abnormal_usage, "Abnormal Usage Detected"),
-        RejectionReason::QuotaExceeded => (&types.quota_exceeded, "Quota Exceeded"),
+        RejectionReason::AbnormalUsage => &types.abnormal_usage,
+        RejectionReason::QuotaExceeded => &types.quota_exceeded,
         RejectionReason::ReducedCapacity if rejection.exposure == Exposure::None => {
-            (BLANK, "Service Unavailable")
+            &types.unavailable
         }
-        RejectionReason::ReducedCapacity => (&types.reduced_capacity, "Temporary Reduced Capacity"),
+        RejectionReason::ReducedCapacity => &types.reduced_capacity,
     }
 }
 
 impl ProblemTypes {
     /// The types that are described below `base`.
     pub(crate) fn below(base: &str) -> Self {
-        let named = |name: &str| json(&format!("{base}{name}")).into();
+        use RejectionReason as Reason;
+
+        let begin = |reason: Reason, r#type: &str, title: &str| {
+            let (r#type, title) = (json(r#type), json(title));
+            let status = reason.status().as_u16();
+            format!("{{\"type\":{type},\"title\":{title},\"status\":{status},\"detail\":\"").into()
+        };
+        let named = |reason, name: &str, title| begin(reason, &format!("{base}{name}"), title);
+        // No type but the status.
+        let blank = |reason, title| begin(reason, "about:blank", title);
         Self {
-            abnormal_usage: named("abnormal-usage-detected"),
-            quota_exceeded: named("quota-exceeded"),
-            reduced_capacity: named("temporary-reduced-capacity"),
+            abnormal_usage: named(
+                Reason::AbnormalUsage,
+                "abnormal-usage-detected",
+                "Abnormal Usage Detected",
+            ),
+            block: blank(Reason::Block, "Forbidden"),
+            missing_identity: blank(Reason::MissingIdentity, "Bad Request"),
+            quota_exceeded: named(Reason::QuotaExceeded, "quota-exceeded", "Quota Exceeded"),
+            reduced_capacity: named(
+                Reason::ReducedCapacity,
+                "temporary-reduced-capacity",
+                "Temporary Reduced Capacity",
+            ),
+            too_many_requests: blank(Reason::QuotaExceeded, "Too Many Requests"),
+            unavailable: blank(Reason::ReducedCapacity, "Service Unavailable"),
         }
     }
 }
@@ -166,7 +181,7 @@ impl Default for ProblemTypes {
 }
 
 /// The decision, if the client may learn of its policies.
-fn told<'a>(rejection: &Rejection<'a>) -> Option<&'a Decision> {
+pub(super) fn told<'a>(rejection: &Rejection<'a>) -> Option<&'a Decision> {
     rejection.decision.filter(|_| rejection.exposure != Exposure::None)
 }
 

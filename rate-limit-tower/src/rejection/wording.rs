@@ -2,7 +2,7 @@
 
 use rate_limit_core::Wait;
 
-use super::problem::{name, violated};
+use super::problem::{name, told, violated};
 use super::{Rejection, RejectionReason};
 use crate::exposure::Exposure;
 use crate::text::Text;
@@ -49,10 +49,13 @@ pub(super) fn push_detail<const N: usize>(
 
 /// Names the limits that are reached.
 fn push_reached<const N: usize>(text: &mut Text<N>, rejection: &Rejection<'_>, mark: &str) {
-    let several = violated(rejection).nth(1).is_some();
+    let Some(decision) = told(rejection) else {
+        return;
+    };
+    let several = decision.violated().nth(1).is_some();
     let is_ban = rejection.reason == RejectionReason::AbnormalUsage;
     text.push(if several { "The limits of the policies " } else { "The limit of the policy " });
-    push_quoted(text, violated(rejection).map(name), mark);
+    push_quoted(text, decision.violated().map(name), mark);
     text.push(match (is_ban, several) {
         (false, false) => " is reached. ",
         (false, true) => " are reached. ",
