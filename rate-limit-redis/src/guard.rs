@@ -41,6 +41,18 @@ pub(crate) struct Deadline {
     limit: Duration,
 }
 
+/// The runtime's timer counts in milliseconds and rings up to one too late, never too early.
+const LATENESS: Duration = Duration::from_millis(1);
+
+impl Deadline {
+    /// The deadline of what begins at `since` and may last for `limit`.
+    fn of(limit: Duration, since: Instant) -> Self {
+        // Set that much earlier, as far as a short limit allows it: otherwise whoever is given an
+        // answer at the deadline would be given it after that.
+        Self { at: since + limit.saturating_sub(LATENESS.min(limit / 10)), limit }
+    }
+}
+
 impl Guard {
     /// Lets `max_in_flight` decisions be under way at once, each for at most `limit`.
     pub(crate) fn new(link: Link, max_in_flight: usize, limit: Duration) -> Self {
@@ -49,7 +61,7 @@ impl Guard {
 
     /// The deadline of a decision that begins now.
     pub(crate) fn deadline(&self) -> Deadline {
-        Deadline { at: now() + self.limit, limit: self.limit }
+        Deadline::of(self.limit, now())
     }
 
     /// Lets `work` be done on the node that owns `slot`.
@@ -61,7 +73,7 @@ impl Guard {
         match self.admit(slot) {
             Err(error) => Answer::Ready(Err(error.into())),
             Ok(pass) => {
-                let deadline = Deadline { at: pass.since + self.limit, limit: self.limit };
+                let deadline = Deadline::of(self.limit, pass.since);
                 Answer::pending(async move { Ok(pass.finish(deadline, work).await?) })
             }
         }

@@ -103,3 +103,12 @@ async fn whoever_goes_away_leaves_a_place_and_no_mark() {
     assert_eq!(breaker(&guard), BreakerState::Closed);
     assert!(guard.protect(Slot::ONLY, async { Ok(()) }).await.is_ok());
 }
+
+#[test]
+fn a_deadline_leaves_room_for_a_timer_that_rings_late() {
+    let (since, limit) = (now(), Duration::from_millis(25));
+    assert_eq!(Deadline::of(limit, since).at, since + Duration::from_millis(24));
+    // Of a short limit most is left.
+    let limit = Duration::from_millis(2);
+    assert_eq!(Deadline::of(limit, since).at, since + Duration::from_micros(1_800));
+}
