@@ -24,24 +24,14 @@ use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, criterion_group, criterion_main};
 use governor::clock::{Clock, MonotonicClock, QuantaClock};
 use rate_limit_benches::baseline::{Floor, MapStore};
+use rate_limit_benches::workload::Spread;
 use rate_limit_benches::{Path, addresses, charges, decide, governor, policies};
 use rate_limit_core::Charges;
 use rate_limit_memory::{MemoryRepository, SystemClock, TimeStampCounterClock};
 
-/// Questions that are made before; a longer run goes round.
-const QUESTIONS: usize = 1_000_000;
-
 /// Questions that one thread makes at a time. Reading the time before and after costs less than a
 /// nanosecond for each of so many, and they fit into the cache next to the processor.
 const AT_A_TIME: usize = 64;
-
-/// How the keys are spread over the questions.
-#[derive(Clone, Copy)]
-enum Spread {
-    Uniform,
-    /// The n-th key is asked for 1/n as often as the first one.
-    Zipf,
-}
 
 /// One workload: who asks, in which order, on how many threads, under how many policies.
 struct Workload {
@@ -52,39 +42,9 @@ struct Workload {
     order: Vec<IpAddr>,
 }
 
-/// A generator of random numbers that needs no crate (xorshift64*), the same in each run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, range: usize) -> usize {
-        ((u128::from(self.next()) * range as u128) >> 64) as usize
-    }
-
-    /// Exactly Zipf's law for the continuous distribution, which is close enough for the discrete.
-    fn zipf(&mut self, range: usize) -> usize {
-        let uniform = self.next() as f64 / u64::MAX as f64;
-        ((range as f64).powf(uniform) as usize - 1).min(range - 1)
-    }
-}
-
 impl Workload {
     fn new(path: Path, keys: usize, spread: Spread, policies: usize, threads: usize) -> Self {
-        let everybody = addresses(keys);
-        let mut random = Random(0x9e37_79b9_7f4a_7c15);
-        let questions = if keys <= 1_000 { keys } else { QUESTIONS };
-        let order = (0..questions).map(|turn| match spread {
-            _ if keys <= 1_000 => everybody[turn],
-            Spread::Uniform => everybody[random.below(keys)],
-            Spread::Zipf => everybody[random.zipf(keys)],
-        });
-        let order = order.collect();
+        let (everybody, order) = (addresses(keys), spread.order(keys));
         Self { path, policies, threads, everybody, order }
     }
 
