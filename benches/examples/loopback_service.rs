@@ -1,8 +1,8 @@
 //! A service for load generators: the same handler bare, behind a limit that nothing reaches, and
-//! behind one that everything has reached. Besides, two handlers without any limit: one that answers
-//! with a document as long as that of a denial, as most services do, and one that answers what a
-//! denial answers, made once. What a denial costs beyond the latter is the layer; the rest is the
-//! length of the response.
+//! behind one that everything has reached, once as a layer of the router and once around it.
+//! Besides, two handlers without any limit: one that answers with a document as long as that of a
+//! denial, as most services do, and one that answers what a denial answers, of which a copy is made.
+//! What a denial costs beyond the latter is the layer; the rest is the length of the response.
 //!
 //! Each listens on a free port of the loopback interface. Prints a line per service, the name and
 //! the URL, and runs until it is stopped. `scripts/load` measures them.
@@ -10,12 +10,18 @@
 #![allow(clippy::print_stdout, reason = "it tells whoever started it where it listens")]
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::Response;
 use axum::routing::get;
-use rate_limit_tower::{RateLimitLayer, RateLimitPolicy};
+use axum::{Router, ServiceExt};
+use rate_limit_tower::{RateLimitBody, RateLimitLayer, RateLimitPolicy};
 use tokio::net::TcpListener;
+use tower::Layer;
+use tower::util::MapResponse;
 
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
@@ -28,7 +34,7 @@ fn document() -> ([(header::HeaderName, &'static str); 1], String) {
     ([(header::CONTENT_TYPE, "application/json")], format!(r#"{{"text":"{text}"}}"#))
 }
 
-/// The fields of a denial, as cheaply as they can be made.
+/// The fields of a denial. They are made once and copied, as cheaply as there can be any.
 fn denial_fields() -> HeaderMap {
     let fields = [
         ("x-ratelimit-limit", "1"),
@@ -53,12 +59,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let unreached = RateLimitPolicy::per_second(1_000_000).burst(u64::from(u32::MAX));
     let admits = RateLimitLayer::in_memory().per_ip(unreached).build()?;
     let denies = RateLimitLayer::in_memory().per_ip(RateLimitPolicy::per_day(1)).build()?;
+    let denial = |fields: &HeaderMap| {
+        let mut response = Response::new(Body::from(DENIAL));
+        *response.status_mut() = TOO_MANY;
+        *response.headers_mut() = fields.clone();
+        response
+    };
+    let fields = Arc::new(denial_fields());
+    let constant = get(move || std::future::ready(denial(&fields)));
     let services = [
         ("unlimited", handler()),
         ("document", Router::new().route("/", get(async || document()))),
-        ("constant", Router::new().route("/", get(async || (TOO_MANY, denial_fields(), DENIAL)))),
+        ("constant", Router::new().route("/", constant)),
         ("admitted", handler().layer(admits)),
-        ("denied", handler().layer(denies)),
+        ("denied", handler().layer(denies.clone())),
     ];
     let mut running = tokio::task::JoinSet::new();
     for (name, service) in services {
@@ -67,6 +81,12 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let service = service.into_make_service_with_connect_info::<SocketAddr>();
         running.spawn(async move { axum::serve(listener, service).await });
     }
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("outside http://{}/", listener.local_addr()?);
+    let into_body = |response: Response<RateLimitBody<Body>>| response.map(Body::new);
+    let outside = MapResponse::new(denies.layer(handler()), into_body);
+    let outside = ServiceExt::<Request>::into_make_service_with_connect_info::<SocketAddr>(outside);
+    running.spawn(async move { axum::serve(listener, outside).await });
     while let Some(ended) = running.join_next().await {
         ended??;
     }
