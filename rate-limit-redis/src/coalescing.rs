@@ -6,7 +6,7 @@
 //! as many requests as have come meanwhile. Each stays all or nothing by itself.
 //!
 //! While requests keep coming, tasks send one call after the other. Each takes its share and no more,
-//! so all calls are of one size: with large and small ones the server would wait while this process
+//! so all calls are of about one size: with large and small ones the server would wait while this process
 //! reads the answers of a large one, and this process while the server works on it. Whoever has been
 //! answered may ask again before the task's next call leaves.
 //!
