@@ -159,11 +159,17 @@ fn the_address_recorded_by_axum_is_found() {
 }
 
 /// K16: the missing address is reported by a program that listens to nothing but its own standard
-/// error, once per layer.
+/// error, once per layer. The program is this test once more, in a process of its own.
 #[test]
 fn the_missing_address_is_reported_once_on_standard_error() {
+    const IS_CHILD: &str = "RATE_LIMIT_TEST_WITHOUT_ADDRESSES";
+    if std::env::var_os(IS_CHILD).is_some() {
+        return serve_without_addresses();
+    }
+    let this_test = "identity::the_missing_address_is_reported_once_on_standard_error";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "identity::program_without_addresses", "--ignored", "--nocapture"])
+        .args(["--exact", this_test, "--nocapture"])
+        .env(IS_CHILD, "")
         .output()
         .unwrap();
     assert!(child.status.success(), "{child:?}");
@@ -174,9 +180,7 @@ fn the_missing_address_is_reported_once_on_standard_error() {
 }
 
 /// Two layers, many requests without an address.
-#[test]
-#[ignore = "run in a process of its own by the test above"]
-fn program_without_addresses() {
+fn serve_without_addresses() {
     let clock = ManualClock::new();
     for _ in 0..2 {
         let layer = limit(&clock).per_ip(few()).build().unwrap();
