@@ -49,7 +49,7 @@ impl Tag {
 }
 
 /// The even version of a group at the moment at which it was read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Version(u64);
 
 /// A group that this thread may write. The others get it back when this is dropped.

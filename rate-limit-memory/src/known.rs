@@ -82,22 +82,18 @@ impl<C: Clock> Store<C> {
 /// changed since. Says whether it did.
 #[inline]
 fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord]) -> bool {
+    // Ascending, so that of several calls that want the same groups one gets all of them. A group
+    // that was seen under two versions is wanted under the older one, and cannot be had.
     let mut ascending = *found;
-    ascending.sort_unstable_by_key(|one| one.map(|one| one.spot.group));
+    ascending.sort_unstable_by_key(|one| one.map(|one| (one.spot.group, one.version)));
     let mut held = [const { None::<Writing<'_>> }; FEW];
-    let mut last: Option<Found<'_>> = None;
+    let mut last = None;
     for (one, held) in ascending.into_iter().flatten().zip(&mut held) {
-        match last.replace(one) {
-            // A group that was seen under two versions has changed in between.
-            Some(last) if last.spot.group == one.spot.group => {
-                if last.version != one.version {
-                    return false;
-                }
+        if last.replace(one.spot.group) != Some(one.spot.group) {
+            *held = one.group.try_write(one.version);
+            if held.is_none() {
+                return false;
             }
-            _ => match one.group.try_write(one.version) {
-                None => return false,
-                writing => *held = writing,
-            },
         }
     }
     for (one, record) in found.iter().flatten().zip(records) {
