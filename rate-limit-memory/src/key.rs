@@ -3,9 +3,9 @@
 use std::hash::{BuildHasher, Hasher};
 
 use rate_limit_core::{ClientIdentity, RateLimitPolicy, TimeAxis};
-use siphasher::sip128::SipHasher13;
 
 use crate::group::Tag;
+use crate::sip_hash::SipHash13;
 
 /// 128 bits that stand for one bucket.
 ///
@@ -40,7 +40,7 @@ impl Tag {
 /// at one place.
 #[derive(Clone, Copy)]
 pub(crate) struct KeyRing {
-    hasher: SipHasher13,
+    hasher: SipHash13,
 }
 
 /// Tells the key of a penalty ladder from that of its bucket.
@@ -59,12 +59,12 @@ impl KeyRing {
             hasher.write_u64(number);
             hasher.finish()
         };
-        Self { hasher: SipHasher13::new_with_keys(draw(0), draw(1)) }
+        Self { hasher: SipHash13::new(draw(0), draw(1)) }
     }
 
     #[inline]
     pub(crate) fn digest(&self, identity: &ClientIdentity) -> IdentityDigest {
-        IdentityDigest(self.hasher.hash(identity.as_bytes()).as_u128())
+        IdentityDigest(self.hasher.digest(identity.as_bytes()))
     }
 }
 

@@ -14,6 +14,7 @@ mod known;
 mod repository;
 mod room;
 mod side;
+mod sip_hash;
 mod stats;
 mod store;
 mod sync;

@@ -51,7 +51,6 @@ pub const ROOMS: [Room; 7] = [
             "async-trait",
             "crossbeam-utils",
             "indexmap",
-            "siphasher",
             "smallvec",
             "thiserror",
             "zerocopy",
