@@ -55,7 +55,8 @@ impl<T, const N: usize> InlineVec<T, N> {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     pub(crate) fn push(&mut self, item: T) {
         if self.first.is_none() {
             self.first = Some(item);

@@ -7,6 +7,9 @@ use crate::inline::InlineVec;
 use crate::time::Timestamp;
 
 /// What one policy says of a request.
+// As large as the numbers beside it, so that an outcome has no gaps: whoever moves one copies gaps too,
+// in pieces that overlap, which the processor cannot forward from one copy to the next.
+#[repr(u64)]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum PolicyVerdict {
     /// The units fit.

@@ -76,6 +76,8 @@ pub enum FailureMode {
 pub struct RateLimitPolicy {
     name: PolicyName,
     algorithm: Algorithm,
+    /// That of the algorithm, which every decision asks for, more than once.
+    axis: TimeAxis,
     limit: u64,
     window_nanos: u64,
     mode: Mode,
@@ -230,8 +232,8 @@ impl RateLimitPolicy {
     }
 
     /// The axis of the clock on which the policy's buckets live.
-    pub fn axis(&self) -> TimeAxis {
-        self.algorithm.axis()
+    pub const fn axis(&self) -> TimeAxis {
+        self.axis
     }
 
     /// What names the policy's buckets in every store: `format/name`. Policies with the same

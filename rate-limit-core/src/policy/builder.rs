@@ -130,6 +130,7 @@ impl RateLimitPolicyBuilder {
         Ok(RateLimitPolicy {
             bucket: BucketName::new(&algorithm, &name),
             name,
+            axis: algorithm.axis(),
             algorithm,
             limit: self.limit,
             window_nanos,
