@@ -103,6 +103,8 @@ impl ClientAddress {
     ///
     /// Every request comes by here, so nothing is allocated, and the work is bounded however long
     /// the header is.
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     pub(crate) fn resolve(&self, peer: Option<IpAddr>, headers: &HeaderMap) -> Resolved {
         let peer = peer.map(canonical_address);
         let (address, noticed) = match &self.0 {

@@ -48,6 +48,18 @@ pub(crate) fn digits(number: u64) -> Option<([u8; 4], usize)> {
     Some((shifted.to_le_bytes(), digits))
 }
 
+/// A number of five to eight digits: the small number that its first digits are, and the text of its
+/// last four.
+#[inline]
+pub(crate) fn halves(number: u64) -> Option<(u64, &'static str)> {
+    let (first, last) = (number / COUNT as u64, number % COUNT as u64);
+    if first == 0 || place(first).is_none() {
+        return None;
+    }
+    let (place, _) = place(last)?;
+    Some((first, TEXTS.get(place..place + 4)?))
+}
+
 /// Where the four digits of the number begin, and how many of them it has.
 #[inline]
 fn place(number: u64) -> Option<(usize, usize)> {
@@ -59,7 +71,7 @@ fn place(number: u64) -> Option<(usize, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{digits, text};
+    use super::{digits, halves, text};
 
     #[test]
     fn every_small_number_is_written_as_usual() {
@@ -71,6 +83,17 @@ mod tests {
         }
         for number in [10_000, u64::MAX] {
             assert_eq!((text(number), digits(number)), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_larger_number_is_two_of_them() {
+        for number in (10_000..100_000_000).step_by(9_973).chain([86_400, 99_999_999]) {
+            let (first, last) = halves(number).unwrap();
+            assert_eq!(format!("{first}{last}"), number.to_string());
+        }
+        for number in [0, 9_999, 100_000_000, u64::MAX] {
+            assert_eq!(halves(number), None);
         }
     }
 }

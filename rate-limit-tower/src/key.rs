@@ -140,7 +140,8 @@ impl Key {
     }
 
     /// Whose bucket; `None` if that is absent. Look-ups answer what was `found`, in their order.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     pub(crate) fn identify(
         &self,
         request: &RequestView<'_>,

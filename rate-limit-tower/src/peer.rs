@@ -27,6 +27,8 @@ use http::Extensions;
 pub struct PeerAddress(pub SocketAddr);
 
 /// The peer's address, if the server recorded it.
+#[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+#[inline(always)]
 pub(crate) fn address(extensions: &Extensions) -> Option<IpAddr> {
     let peer = match extensions.get::<PeerAddress>() {
         Some(&PeerAddress(peer)) => Some(peer),

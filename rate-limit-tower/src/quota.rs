@@ -48,9 +48,17 @@ impl Told {
             Wait::After(nanos) => nanos,
             Wait::Never => return None,
         };
+        Some(ceil_seconds(self.stretched(nanos)).max(1))
+    }
+
+    /// A wait as long as it is to be told. A layer without jitter, which is the common one, does not
+    /// divide.
+    fn stretched(self, nanos: u64) -> u64 {
+        if self.stretch_permille == 0 {
+            return nanos;
+        }
         let extra = u128::from(nanos) * u128::from(self.stretch_permille) / 1_000;
-        let extra = u64::try_from(extra).unwrap_or(u64::MAX);
-        Some(ceil_seconds(nanos.saturating_add(extra)).max(1))
+        nanos.saturating_add(u64::try_from(extra).unwrap_or(u64::MAX))
     }
 
     /// Whole seconds until more can be taken: the parameter `t` of the field `RateLimit`. `None`

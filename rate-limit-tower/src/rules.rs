@@ -132,7 +132,8 @@ impl Rules {
     }
 
     /// Adds to a plan what a request is to be charged under the rules that apply.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     pub(crate) fn plan(
         &self,
         matched: &Matched,
@@ -184,7 +185,8 @@ impl Rules {
 }
 
 impl ReadyRule {
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     fn charge(
         &self,
         place: usize,
@@ -219,7 +221,8 @@ impl ReadyRule {
         }
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     fn charge_each(
         &self,
         rule: usize,
@@ -237,7 +240,8 @@ impl ReadyRule {
         self.charge_one(rule, identity, last, units, plan);
     }
 
-    #[inline]
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
     fn charge_one(
         &self,
         rule: usize,

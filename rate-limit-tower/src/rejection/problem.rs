@@ -63,7 +63,7 @@ pub(super) fn document(rejection: &Rejection<'_>) -> Bytes {
         text.push(&json(url));
     }
     text.push("}");
-    text.into_bytes()
+    text.take_bytes()
 }
 
 /// Writes a list, unless it is empty.
