@@ -45,17 +45,19 @@ fn nanos(time: Duration, decisions: usize) -> f64 {
     time.as_nanos() as f64 / decisions as f64
 }
 
-/// A contender that is asked about everybody first.
+/// A contender that is asked about everybody first. It is told which thread asks.
 fn contender<'a, K: Sync + 'a>(
     order: &'a [IpAddr],
     threads: usize,
     key: impl Fn(&IpAddr) -> K + 'a,
-    ask: impl Fn(&K) -> bool + Sync + 'a,
+    ask: impl Fn(usize, &K) -> bool + Sync + 'a,
     everybody: &[IpAddr],
 ) -> Turn<'a> {
-    everybody.iter().for_each(|address| {
-        ask(&key(address));
-    });
+    for thread in 0..threads {
+        everybody.iter().for_each(|address| {
+            ask(thread, &key(address));
+        });
+    }
     if threads == 1 {
         return Box::new(move |start| alone(order, start, &key, &ask));
     }
@@ -68,7 +70,7 @@ fn alone<K>(
     order: &[IpAddr],
     start: usize,
     key: impl Fn(&IpAddr) -> K,
-    ask: impl Fn(&K) -> bool,
+    ask: impl Fn(usize, &K) -> bool,
 ) -> f64 {
     let mut coming = order.iter().cycle().skip(start % order.len());
     let mut questions = Vec::with_capacity(AT_A_TIME);
@@ -78,7 +80,7 @@ fn alone<K>(
         questions.extend(coming.by_ref().take(AT_A_TIME).map(&key));
         let begin = now();
         for question in &questions {
-            black_box(ask(black_box(question)));
+            black_box(ask(0, black_box(question)));
         }
         asked += begin.elapsed();
     }
@@ -90,7 +92,7 @@ fn together<K: Sync>(
     questions: &[K],
     threads: usize,
     start: usize,
-    ask: &(impl Fn(&K) -> bool + Sync),
+    ask: &(impl Fn(usize, &K) -> bool + Sync),
 ) -> f64 {
     let ready = Barrier::new(threads);
     let turn = |thread: usize| {
@@ -99,7 +101,7 @@ fn together<K: Sync>(
         ready.wait();
         let begin = now();
         for _ in 0..ON_TWO_THREADS {
-            black_box(ask(black_box(coming.next().unwrap())));
+            black_box(ask(thread, black_box(coming.next().unwrap())));
         }
         nanos(begin.elapsed(), ON_TWO_THREADS)
     };
@@ -128,46 +130,62 @@ fn ours<'a, C: Clock + 'a>(
     let max_keys = (everybody.len() * 2).max(64);
     let store = MemoryRepository::builder().clock(clock).max_keys(max_keys).build().unwrap();
     let given = move |address: &IpAddr| charges(*address, &policies);
-    contender(order, threads, given, move |one: &Charges| decide(&store, one), everybody)
+    contender(order, threads, given, move |_, one: &Charges| decide(&store, one), everybody)
+}
+
+/// Ours with a store for each thread, so that they have nothing in common but the machine.
+fn apart<'a>(order: &'a [IpAddr], threads: usize, path: Path, everybody: &[IpAddr]) -> Turn<'a> {
+    let policies = policies(path, 1).unwrap();
+    let max_keys = (everybody.len() * 2).max(64);
+    let store = |_| {
+        let clock = TimeStampCounterClock::new();
+        MemoryRepository::builder().clock(clock).max_keys(max_keys).build().unwrap()
+    };
+    let stores: Vec<_> = (0..threads).map(store).collect();
+    let given = move |address: &IpAddr| charges(*address, &policies);
+    let ask = move |thread: usize, one: &Charges| decide(&stores[thread], one);
+    contender(order, threads, given, ask, everybody)
 }
 
 fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
     let (everybody, order) = (addresses(keys), spread.order(keys));
     let order = &order;
     let limiter = governor(path, QuantaClock::default());
-    let ask = move |address: &IpAddr| limiter.check_key(address).is_ok();
+    let ask = move |_, address: &IpAddr| limiter.check_key(address).is_ok();
     let (burst, interval_nanos) = path.floor_limit();
     let floor = Floor::new(TimeStampCounterClock::new(), keys, burst, interval_nanos);
-    let contenders: [Turn<'_>; 4] = [
+    let contenders: [Turn<'_>; 5] = [
         contender(order, threads, |address| *address, ask, &everybody),
         ours(order, threads, path, TimeStampCounterClock::new(), &everybody),
         ours(order, threads, path, SystemClock::new(), &everybody),
-        contender(order, threads, |address| *address, move |one| floor.decide(one), &everybody),
+        contender(order, threads, |address| *address, move |_, one| floor.decide(one), &everybody),
+        apart(order, threads, path, &everybody),
     ];
-    let mut turns = [const { Vec::new() }; 4];
+    let mut turns = [const { Vec::new() }; 5];
     for round in 0..rounds {
         for (turns, contender) in turns.iter_mut().zip(&contenders) {
             turns.push(contender(round * AT_A_TIME * TIMES));
         }
     }
-    let [governor, counter, system, floor] = turns.map(|mut turns| tenth(&mut turns));
+    let [governor, counter, system, floor, apart] = turns.map(|mut turns| tenth(&mut turns));
     let spread = if spread == Spread::Zipf { " by Zipf" } else { "" };
     println!(
-        "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} |",
+        "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
         path.name(),
         counter / governor,
         system / governor,
         floor / governor,
         counter / floor,
+        counter / apart,
     );
 }
 
 fn main() {
     let rounds: usize = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(200);
     println!(
-        "| workload | governor, counter | ours, counter | ours, OS clock | floor, counter | ours / floor |"
+        "| workload | governor, counter | ours, counter | ours, OS clock | floor, counter | ours / floor | ours / ours apart |"
     );
-    println!("| --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
     let million = 1_000_000;
     for threads in [1, 2] {
         let rounds = if threads == 1 { rounds } else { rounds.div_ceil(4) };
