@@ -46,6 +46,7 @@ fn admitted(c: &mut Criterion) {
     measure(&mut group, "bare", bare(), 200, 0);
     measure(&mut group, "ours", layers::ours().layer(bare()), 200, 5);
     measure(&mut group, "ours, silent", layers::ours_silent().layer(bare()), 200, 5);
+    measure(&mut group, "the least", layers::least(bare()), 200, 5);
     measure(&mut group, "tower_governor", layers::theirs().layer(bare()), 200, 2);
     group.finish();
 }

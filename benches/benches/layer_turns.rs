@@ -79,6 +79,7 @@ fn main() {
     let admitted = &mut [
         ("bare", contender(layers::bare(), 200, 0)),
         ("tower_governor", contender(layers::theirs().layer(layers::bare()), 200, 2)),
+        ("the least", contender(layers::least(layers::bare()), 200, 5)),
         ("ours", contender(layers::ours().layer(layers::bare()), 200, 5)),
         ("ours, silent", contender(layers::ours_silent().layer(layers::bare()), 200, 5)),
     ];

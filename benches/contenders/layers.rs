@@ -25,6 +25,11 @@ use tower_governor::GovernorLayer;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::PeerIpKeyExtractor;
 
+#[path = "least.rs"]
+mod least;
+
+use least::Least;
+
 /// How many units come back per second, and how many there are at most.
 const RATE: u32 = 1_000_000;
 const BURST: u32 = 1_000;
@@ -92,6 +97,12 @@ pub(crate) fn theirs_exceeded() -> Theirs {
     let config =
         GovernorConfigBuilder::default().per_second(86_400).burst_size(1).use_headers().finish();
     GovernorLayer::new(config.unwrap())
+}
+
+/// The least that a layer with five fields can do, under the same limit.
+pub(crate) fn least<S>(inner: S) -> Least<S> {
+    let policy = RateLimitPolicy::per_second(RATE.into()).burst(BURST.into());
+    Least::new(inner, policy.build().unwrap())
 }
 
 /// One request through a service that is always ready and answers at once.

@@ -87,6 +87,7 @@ fn main() {
     count(wanted, "bare", layers::bare());
     count(wanted, "ours", layers::ours().layer(layers::bare()));
     count(wanted, "ours-silent", layers::ours_silent().layer(layers::bare()));
+    count(wanted, "least", layers::least(layers::bare()));
     count(wanted, "theirs", layers::theirs().layer(layers::bare()));
     count(wanted, "ours-exceeded", layers::ours_exceeded().layer(layers::bare()));
     count(wanted, "theirs-exceeded", layers::theirs_exceeded().layer(layers::bare()));
