@@ -1,14 +1,17 @@
 //! A service for load generators: the same handler bare, behind a limit that nothing reaches, and
 //! behind one that everything has reached, once as a layer of the router and once around it.
-//! Besides, two handlers without any limit: one that answers with a document as long as that of a
-//! denial, as most services do, and one that answers what a denial answers, of which a copy is made.
-//! What a denial costs beyond the latter is the layer; the rest is the length of the response.
+//! Besides, four services without any limit: one that answers with a document as long as that of a
+//! denial, as most services do; one that answers what a denial answers, of which a copy is made; one
+//! behind a layer that does nothing; and one behind a layer that answers with such a copy and never
+//! calls the handler. What a denial costs beyond the last one is what this layer decides and writes;
+//! the rest is what any layer of axum costs and the length of the response.
 //!
 //! Each listens on a free port of the loopback interface. Prints a line per service, the name and
 //! the URL, and runs until it is stopped. `scripts/load` measures them.
 
 #![allow(clippy::print_stdout, reason = "it tells whoever started it where it listens")]
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -16,12 +19,13 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{Route, get};
 use axum::{Router, ServiceExt};
 use rate_limit_tower::{RateLimitBody, RateLimitLayer, RateLimitPolicy};
 use tokio::net::TcpListener;
 use tower::Layer;
-use tower::util::MapResponse;
+use tower::util::{MapResponse, MapResponseLayer};
+use tower::{ServiceBuilder, service_fn};
 
 const TOO_MANY: StatusCode = StatusCode::TOO_MANY_REQUESTS;
 
@@ -66,11 +70,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         response
     };
     let fields = Arc::new(denial_fields());
-    let constant = get(move || std::future::ready(denial(&fields)));
+    let copied = fields.clone();
+    let constant = get(move || std::future::ready(denial(&copied)));
+    let nothing = MapResponseLayer::new(|response: Response| response);
+    let ready_made = ServiceBuilder::new().layer_fn(move |_handler: Route| {
+        let fields = fields.clone();
+        service_fn(move |_: Request| std::future::ready(Ok::<_, Infallible>(denial(&fields))))
+    });
     let services = [
         ("unlimited", handler()),
         ("document", Router::new().route("/", get(async || document()))),
         ("constant", Router::new().route("/", constant)),
+        ("nothing", handler().layer(nothing)),
+        ("ready-made", handler().layer(ready_made)),
         ("admitted", handler().layer(admits)),
         ("denied", handler().layer(denies.clone())),
     ];
