@@ -4,19 +4,16 @@
 //! cargo bench -p rate-limit-benches --bench layer_turns [-- ROUNDS]
 //! ```
 //!
-//! On a machine that others use as well, its speed changes from second to second, and contenders that
-//! are measured one after the other get different machines. Here each takes a turn of less than a
-//! millisecond in every round. A figure is that of the turn which a tenth of its turns are faster
-//! than: what the machine takes away from a turn only ever makes it slower.
+//! A turn takes less than a millisecond; `turns` in the library says why there are any.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a benchmark")]
 
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::time::Instant;
 
 use axum::body::Body;
 use http::{Request, Response};
+use rate_limit_benches::turns::{now, tenth};
 use tower::{Layer, Service};
 
 #[path = "../contenders/layers.rs"]
@@ -27,11 +24,6 @@ const REQUESTS: u32 = 1_000;
 
 /// A contender: takes a turn, and says how many nanoseconds one request took.
 type Turn = Box<dyn FnMut() -> f64>;
-
-#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 /// A contender of which it is known how its responses look.
 fn contender<S, B>(mut service: S, status: u16, fields: usize) -> Turn
@@ -51,12 +43,6 @@ where
     })
 }
 
-/// What a tenth of the turns are faster than.
-fn tenth(turns: &mut [f64]) -> f64 {
-    turns.sort_by(f64::total_cmp);
-    turns[turns.len() / 10]
-}
-
 /// The first contender is the service alone, the second the peer: what they add is compared.
 fn rows(title: &str, contenders: &mut [(&str, Turn)], rounds: usize) {
     let mut turns = vec![Vec::new(); contenders.len()];
@@ -65,7 +51,7 @@ fn rows(title: &str, contenders: &mut [(&str, Turn)], rounds: usize) {
             turns.push(contender());
         }
     }
-    let times: Vec<f64> = turns.iter_mut().map(|turns| tenth(turns)).collect();
+    let times: Vec<f64> = turns.iter_mut().map(|turns| tenth(turns).unwrap()).collect();
     println!("{title}: {} alone takes {:.0} ns", contenders[0].0, times[0]);
     for ((name, _), time) in contenders.iter().zip(&times).skip(1) {
         let (added, theirs) = (time - times[0], times[1] - times[0]);

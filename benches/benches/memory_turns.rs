@@ -4,20 +4,19 @@
 //! cargo bench -p rate-limit-benches --bench memory_turns [-- ROUNDS]
 //! ```
 //!
-//! On a machine that others use as well, its speed changes from second to second, and contenders that
-//! are measured one after the other get different machines. Here each takes a turn of less than a
-//! millisecond (on two threads of some ten) in every round. A figure is that of the turn which a tenth
-//! of its turns are faster than: what the machine takes away from a turn only ever makes it slower.
+//! A turn takes less than a millisecond, on two threads some ten; `turns` in the library says why
+//! there are any.
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::Barrier;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use governor::clock::QuantaClock;
 use rate_limit_benches::baseline::Floor;
+use rate_limit_benches::turns::{now, tenth};
 use rate_limit_benches::workload::Spread;
 use rate_limit_benches::{Path, addresses, charges, decide, governor, policies};
 use rate_limit_core::{Charges, Clock};
@@ -35,11 +34,6 @@ const ON_TWO_THREADS: usize = 100_000;
 /// A contender: takes a turn beginning with question number so-and-so, and says how many nanoseconds
 /// one decision took.
 type Turn<'a> = Box<dyn Fn(usize) -> f64 + 'a>;
-
-#[allow(clippy::disallowed_methods, reason = "a benchmark measures real time")]
-fn now() -> Instant {
-    Instant::now()
-}
 
 fn nanos(time: Duration, decisions: usize) -> f64 {
     time.as_nanos() as f64 / decisions as f64
@@ -113,12 +107,6 @@ fn together<K: Sync>(
     })
 }
 
-/// What a tenth of the turns are faster than.
-fn tenth(turns: &mut [f64]) -> f64 {
-    turns.sort_by(f64::total_cmp);
-    turns[turns.len() / 10]
-}
-
 fn ours<'a, C: Clock + 'a>(
     order: &'a [IpAddr],
     threads: usize,
@@ -167,7 +155,8 @@ fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
             turns.push(contender(round * AT_A_TIME * TIMES));
         }
     }
-    let [governor, counter, system, floor, apart] = turns.map(|mut turns| tenth(&mut turns));
+    let [governor, counter, system, floor, apart] =
+        turns.map(|mut turns| tenth(&mut turns).unwrap());
     let spread = if spread == Spread::Zipf { " by Zipf" } else { "" };
     println!(
         "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",

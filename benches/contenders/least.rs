@@ -1,8 +1,9 @@
 //! The least that a layer with five fields can do: what ours is compared with besides its peer.
 //!
 //! One policy, one key, one set of fields, all of it written into the service: the peer's address is
-//! charged, and the fields say what the store has answered. It has no rules and no choices, turns
-//! nobody away, hands its decision to nobody and corrects nothing.
+//! charged, and of the fields, only the reset says what the store has answered; the others have
+//! texts that are there already, which costs what it costs to pick them. It has no rules and no
+//! choices, turns nobody away, hands its decision to nobody and corrects nothing.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

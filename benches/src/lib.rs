@@ -1,6 +1,7 @@
 //! Workloads that the benchmarks share: who asks, and under which limits.
 
 pub mod baseline;
+pub mod turns;
 pub mod workload;
 
 use std::net::{IpAddr, Ipv4Addr};
