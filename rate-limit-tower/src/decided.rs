@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Extensions, HeaderMap, Request, Response};
+use http::{Extensions, Request, Response};
 use rate_limit_core::{Decision, Enforced, RateLimitRepository, Timestamp};
 
 use crate::asking::{Answered, Subject};
@@ -11,7 +11,7 @@ use crate::body::RateLimitBody;
 use crate::double_counting::counted_twice;
 use crate::exposure::Exposure;
 use crate::handle::RateLimitHandle;
-use crate::headers::{self, Limits};
+use crate::headers::{self, LimitFields, Limits};
 use crate::layer::Shared;
 use crate::quota::Told;
 use crate::rejection::{Rejection, RejectionReason};
@@ -23,7 +23,7 @@ use crate::settlement::{Ending, Open, Settlement};
 /// long the inner service takes.
 pub(crate) struct Decided<R> {
     /// What the client is told; `None` if that is nothing.
-    limits: Option<HeaderMap>,
+    limits: Option<LimitFields>,
     /// What outer layers are told; `None` if that is nothing.
     beside: Option<Beside>,
     /// Where the client stands under the policy closest to exhaustion, if any was asked.
@@ -168,7 +168,7 @@ impl<R: RateLimitRepository + 'static> Decided<R> {
             return response;
         }
         if let Some(limits) = self.limits.take() {
-            headers::tell(response.headers_mut(), limits);
+            limits.put_into(response.headers_mut());
         }
         if let Some(beside) = self.beside.take() {
             response.extensions_mut().extend(beside.0);
@@ -247,7 +247,7 @@ fn reject<R: RateLimitRepository + 'static, B>(
             headers::write_retry_after(fields, seconds);
         }
         if let Some(limits) = limits.and_then(|limits| shared.field_writer.of_limits(limits)) {
-            headers::tell(fields, limits);
+            limits.put_into(fields);
         }
         response
     };

@@ -7,7 +7,9 @@
 //! layer turned the request away, its own do. A `Retry-After` of an inner service always stays: a
 //! layer that lets a request pass has no wait to tell.
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use rate_limit_core::Decision;
 
 use crate::quota::{self, Told};
@@ -16,6 +18,7 @@ mod draft;
 mod forever;
 mod grpc;
 mod items;
+mod limit_fields;
 mod policy_list;
 mod selection;
 mod template;
@@ -24,10 +27,12 @@ mod value;
 pub(crate) use grpc::{
     GRPC_MESSAGE, GRPC_RETRY_PUSHBACK_MS, GRPC_STATUS, GRPC_STATUS_DETAILS, grpc_content_type,
 };
+pub(crate) use limit_fields::LimitFields;
+use limit_fields::Names;
 pub(crate) use policy_list::PolicyList;
 use policy_list::Shown;
 pub use selection::{DraftFields, HeaderFields, ResetFormat};
-use template::{Fields, Template};
+use template::Fields;
 use value::number;
 
 /// Names every field about limits once.
@@ -55,7 +60,11 @@ limit_fields! {
     X_RATELIMIT_RESET = "x-ratelimit-reset",
 }
 
+// In places of their own, because tables are made of names that last.
+static CACHING: HeaderName = CACHE_CONTROL;
+static LENGTH: HeaderName = CONTENT_LENGTH;
 static RETRY: HeaderName = RETRY_AFTER;
+static TYPE: HeaderName = CONTENT_TYPE;
 
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -73,33 +82,24 @@ pub(crate) struct Limits<'a> {
 #[derive(Debug)]
 pub(crate) struct FieldWriter {
     selection: HeaderFields,
-    limits: Template,
-    problem: Template,
+    names: &'static Names,
+    problem: HeaderMap,
 }
 
 impl FieldWriter {
     /// Writes the fields that are selected.
     pub(crate) fn new(selection: HeaderFields) -> Self {
-        // In the order in which they are written.
-        let mut limits: Vec<&'static HeaderName> = Vec::new();
-        if selection.legacy.is_some() {
-            limits.extend([&X_RATELIMIT_LIMIT, &X_RATELIMIT_REMAINING, &X_RATELIMIT_RESET]);
-        }
-        limits.extend(draft::names(selection.draft));
-        let mut problem: Vec<&'static HeaderName> = vec![&RETRY];
-        problem.extend(&limits);
-        let fixed = [(CONTENT_TYPE, PROBLEM), (CACHE_CONTROL, NO_STORE)];
-        Self {
-            selection,
-            limits: Template::new(&[], &limits),
-            problem: Template::new(&fixed, &problem),
-        }
+        let names = Names::of(selection);
+        let problem = [&TYPE, &CACHING, &RETRY].into_iter().chain(names.all());
+        let problem = template::table(problem);
+        Self { selection, names, problem }
     }
 
     /// What the client is told about its limits. `None` if no enforced policy was asked.
-    pub(crate) fn of_limits(&self, limits: Limits<'_>) -> Option<HeaderMap> {
+    #[inline]
+    pub(crate) fn of_limits(&self, limits: Limits<'_>) -> Option<LimitFields> {
         let closest = limits.closest()?;
-        Some(self.limits.filled(|fields| self.write(fields, limits, closest)))
+        Some(LimitFields::new(self.names, |values| self.write(values, limits, closest)))
     }
 
     /// The fields of a problem document, with the whole seconds after which to try again, if that
@@ -111,9 +111,11 @@ impl FieldWriter {
     ) -> HeaderMap {
         let told = limits.and_then(|limits| Some((limits, limits.closest()?)));
         if let (Some(seconds), Some((limits, closest))) = (retry_after_seconds, told) {
-            return self.problem.filled(|fields| {
-                fields.put(&RETRY, number(seconds));
-                self.write(fields, limits, closest);
+            return template::filled(&self.problem, |places| {
+                places.put(&TYPE, PROBLEM);
+                places.put(&CACHING, NO_STORE);
+                places.put(&RETRY, number(seconds));
+                self.write(places, limits, closest);
             });
         }
         let mut fields = HeaderMap::new();
@@ -128,7 +130,7 @@ impl FieldWriter {
         fields
     }
 
-    /// In the order of the templates.
+    /// In the order of the names.
     fn write(&self, fields: &mut impl Fields, limits: Limits<'_>, closest: Shown<'_>) {
         if let Some(reset) = self.selection.legacy {
             write_legacy(fields, closest, limits.told, reset);
@@ -142,14 +144,6 @@ impl<'a> Limits<'a> {
     fn closest(self) -> Option<Shown<'a>> {
         Some(Shown::of(self.decision.closest()?, self.list))
     }
-}
-
-/// Puts what a client is told about its limits in place of what it was told before.
-pub(crate) fn tell(fields: &mut HeaderMap, limits: HeaderMap) {
-    if carry_limits(fields) {
-        clear_limits(fields);
-    }
-    template::join(fields, limits);
 }
 
 /// Whether there are any fields about limits.
