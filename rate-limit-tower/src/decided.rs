@@ -254,7 +254,11 @@ fn reject<R: RateLimitRepository + 'static, B>(
     let mut response = match (headers::grpc_content_type(request.headers()), &shared.reject_with) {
         (Some(content_type), _) => with_fields(rejection.to_grpc_response(content_type)),
         (None, Some(respond)) => with_fields(respond(&rejection, &subject.view(request))),
-        (None, None) => rejection.to_problem(&shared.field_writer, limits),
+        (None, None) => {
+            let violated = rejection.only_violated();
+            let form = violated.and_then(|one| shared.rules.form(&subject.matched, one.policy()));
+            rejection.to_problem(&shared.field_writer, limits, form)
+        }
     };
     if let Some(decision) = decision {
         response.extensions_mut().extend(shared.beside.with(decision).0);

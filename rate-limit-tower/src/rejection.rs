@@ -1,21 +1,24 @@
 //! The responses of requests that do not reach the inner service.
 
 use std::fmt;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode};
-use rate_limit_core::{Decision, Verdict};
+use rate_limit_core::{Decision, PolicyOutcome, Verdict};
 
 use crate::exposure::Exposure;
 use crate::headers::{self, FieldWriter, Limits, PolicyList};
 use crate::quota::Told;
 
+mod form;
 mod grpc;
 mod problem;
 mod protobuf;
 mod wording;
 
+pub(crate) use form::Form;
 pub(crate) use problem::ProblemTypes;
 
 /// Why a request does not reach the inner service, for those who write their own
@@ -114,18 +117,19 @@ impl Rejection<'_> {
 
     /// The problem document (RFC 9457) that is sent if nobody writes another response.
     pub fn to_response(&self) -> Response<Bytes> {
-        let mut response = self.with_status(problem::document(self));
+        let mut response = self.with_status(problem::document(self, None));
         headers::write_problem(response.headers_mut());
         response
     }
 
-    /// The same with all of its fields.
+    /// The same with all of its fields. `form` is the place of what was written of it before.
     pub(crate) fn to_problem(
         &self,
         fields: &FieldWriter,
         limits: Option<Limits<'_>>,
+        form: Option<&OnceLock<Form>>,
     ) -> Response<Bytes> {
-        let mut response = self.with_status(problem::document(self));
+        let mut response = self.with_status(problem::document(self, form));
         *response.headers_mut() = fields.of_problem(self.retry_after_seconds, limits);
         response
     }
@@ -140,6 +144,12 @@ impl Rejection<'_> {
         let may_tell = self.reason.is_denial() && self.exposure != Exposure::None;
         let told = self.told;
         self.decision.filter(|_| may_tell).map(|decision| Limits { decision, told, list })
+    }
+
+    /// The policy that is violated, if it is the only one.
+    pub(crate) fn only_violated(&self) -> Option<&PolicyOutcome> {
+        let mut violated = self.decision?.violated();
+        violated.next().filter(|_| violated.next().is_none())
     }
 
     fn with_status(&self, body: Bytes) -> Response<Bytes> {

@@ -1,7 +1,7 @@
 //! Which rules apply to a request, whose buckets they charge, and how much.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::Method;
 use http::header::ACCESS_CONTROL_REQUEST_METHOD;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 
 use crate::headers::PolicyList;
 use crate::key::{IdentityLookup, Key};
+use crate::rejection::Form;
 use crate::request_view::{RequestHead, RequestView};
 use crate::rule::{Asks, Cost, MissingIdentity, Preflight, RequestPredicate};
 use crate::telemetry::Trail;
@@ -49,6 +50,8 @@ pub(crate) struct ReadyRule {
     lookups: Box<[Arc<dyn IdentityLookup>]>,
     /// The policies never change, so the field that lists them is rendered once.
     list: Option<PolicyList>,
+    /// For each policy, what the documents of its denials say.
+    forms: Box<[OnceLock<Form>]>,
 }
 
 /// The rules that apply to one request, at most one of each group, by their places.
@@ -162,6 +165,19 @@ impl Rules {
             [place] => self.get(*place)?.list.as_ref(),
             _ => self.together.as_ref(),
         }
+    }
+
+    /// The place of what documents of a policy's denials say, for requests under these rules.
+    pub(crate) fn form(
+        &self,
+        matched: &Matched,
+        policy: &Arc<RateLimitPolicy>,
+    ) -> Option<&OnceLock<Form>> {
+        // What a document says besides may come from each rule that applies.
+        let [place] = matched.as_slice() else { return None };
+        let rule = self.get(*place)?;
+        let mut forms = rule.policies.iter().zip(&rule.forms);
+        forms.find_map(|(one, form)| Arc::ptr_eq(one, policy).then_some(form))
     }
 
     /// Whether any bucket belongs to an address.

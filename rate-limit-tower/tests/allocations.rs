@@ -174,6 +174,7 @@ fn turned_away() {
             (response.status().as_u16(), count)
         };
         assert_eq!(statuses_and_counts().0, 200);
+        assert_eq!(statuses_and_counts().0, 429, "what all denials say is written once");
         assert_eq!(statuses_and_counts(), (429, 9), "{policies} policies");
     }
 }

@@ -5,12 +5,14 @@
 //! is left to `serde_json`, which also checks in the tests that the text is what it would have
 //! written.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use rate_limit_core::{Decision, PolicyOutcome};
 use serde::Serialize;
 
+use super::form::{Blank, Form, Writer};
 use super::{Rejection, RejectionReason, wording};
 use crate::exposure::Exposure;
 use crate::quota;
@@ -35,43 +37,69 @@ pub(crate) struct ProblemTypes {
     unavailable: Box<str>,
 }
 
-/// The problem document of a rejection.
-pub(super) fn document(rejection: &Rejection<'_>) -> Bytes {
+/// The problem document of a rejection, and the place of what was written of it before.
+pub(super) fn document(rejection: &Rejection<'_>, form: Option<&OnceLock<Form>>) -> Bytes {
+    if let (Some(form), Some((seconds, remaining))) = (form, blanks(rejection)) {
+        return form.get_or_init(|| written(rejection)).filled(seconds, remaining);
+    }
     let mut text = Document::new();
+    write(&mut text, rejection);
+    text.take_bytes()
+}
+
+/// What differs between this document and others of the same rule about the same policy; `None` if
+/// more than these numbers does.
+fn blanks(rejection: &Rejection<'_>) -> Option<(u64, u64)> {
+    let is_usual =
+        rejection.reason == RejectionReason::QuotaExceeded && rejection.exposure != Exposure::Full;
+    let violated = rejection.only_violated().filter(|_| is_usual)?;
+    Some((rejection.retry_after_seconds?, quota::available(violated)))
+}
+
+#[cold]
+fn written(rejection: &Rejection<'_>) -> Form {
+    let mut form = Form::default();
+    write(&mut form, rejection);
+    form
+}
+
+fn write(text: &mut impl Writer, rejection: &Rejection<'_>) {
     text.push(beginning(rejection));
-    wording::push_detail(&mut text, rejection, "\\\"");
+    wording::push_detail(text, rejection, "\\\"");
     text.push("\"");
     let told = told(rejection);
-    push_list(&mut text, ",\"violated-policies\":[", told.map(Decision::violated), |text, one| {
+    push_list(text, ",\"violated-policies\":[", told.map(Decision::violated), |text, one| {
         text.push("\"");
         text.push(name(one));
         text.push("\"");
     });
     if rejection.reason.is_denial() {
-        let push = |text: &mut Document, one: &PolicyOutcome| push_limit(text, rejection, one);
-        push_list(&mut text, ",\"limits_exceeded\":[", told.map(Decision::violated), push);
+        push_list(text, ",\"limits_exceeded\":[", told.map(Decision::violated), |text, one| {
+            push_limit(text, rejection, one);
+        });
         if rejection.exposure == Exposure::Full {
-            push_list(&mut text, ",\"limits\":[", told.map(Decision::enforced), push);
+            push_list(text, ",\"limits\":[", told.map(Decision::enforced), |text, one| {
+                push_limit(text, rejection, one);
+            });
         }
     }
     if let Some(seconds) = rejection.retry_after_seconds {
         text.push(",\"retry_after\":");
-        text.push_number(seconds);
+        text.push_blank(Blank::RetryAfterSeconds, seconds);
     }
     if let Some(url) = rejection.documentation_url {
         text.push(",\"documentation_url\":");
         text.push(&json(url));
     }
     text.push("}");
-    text.take_bytes()
 }
 
 /// Writes a list, unless it is empty.
-fn push_list<'a>(
-    text: &mut Document,
+fn push_list<'a, W: Writer>(
+    text: &mut W,
     beginning: &str,
     items: Option<impl Iterator<Item = &'a PolicyOutcome>>,
-    push: impl Fn(&mut Document, &PolicyOutcome),
+    push: impl Fn(&mut W, &PolicyOutcome),
 ) {
     let mut is_empty = true;
     // Not flattened, which would take longer than writing what there is.
@@ -87,7 +115,7 @@ fn push_list<'a>(
 }
 
 /// Writes one policy and where the client stands.
-fn push_limit(text: &mut Document, rejection: &Rejection<'_>, one: &PolicyOutcome) {
+fn push_limit(text: &mut impl Writer, rejection: &Rejection<'_>, one: &PolicyOutcome) {
     let outcome = one.outcome();
     text.push("{\"policy\":\"");
     text.push(name(one));
@@ -96,7 +124,7 @@ fn push_limit(text: &mut Document, rejection: &Rejection<'_>, one: &PolicyOutcom
     text.push(",\"window_seconds\":");
     push_seconds(text, one.policy().window());
     text.push(",\"remaining\":");
-    text.push_number(quota::available(one));
+    text.push_blank(Blank::Remaining, quota::available(one));
     if rejection.exposure == Exposure::Full {
         text.push(",\"cost\":");
         text.push_number(one.units());
@@ -104,13 +132,13 @@ fn push_limit(text: &mut Document, rejection: &Rejection<'_>, one: &PolicyOutcom
     let waits = outcome.is_violated();
     if let Some(seconds) = rejection.told.retry_after_seconds(outcome.wait).filter(|_| waits) {
         text.push(",\"retry_after\":");
-        text.push_number(seconds);
+        text.push_blank(Blank::RetryAfterSeconds, seconds);
     }
     text.push("}");
 }
 
 /// Writes a length in seconds, with a fraction only where there is one.
-fn push_seconds(text: &mut Document, duration: Duration) {
+fn push_seconds(text: &mut impl Writer, duration: Duration) {
     match duration.subsec_nanos() {
         0 => text.push_number(duration.as_secs()),
         _ => text.push(&json(&duration.as_secs_f64())),

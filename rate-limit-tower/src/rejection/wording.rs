@@ -2,18 +2,14 @@
 
 use rate_limit_core::Wait;
 
+use super::form::{Blank, Writer, plural};
 use super::problem::{name, told, violated};
 use super::{Rejection, RejectionReason};
 use crate::exposure::Exposure;
-use crate::text::Text;
 
 /// Says in a sentence or two what happened and what to do. Besides the quotation marks, which are
 /// given, there is nothing in it that would have to be escaped anywhere.
-pub(super) fn push_detail<const N: usize>(
-    text: &mut Text<N>,
-    rejection: &Rejection<'_>,
-    quotation_mark: &str,
-) {
+pub(super) fn push_detail(text: &mut impl Writer, rejection: &Rejection<'_>, quotation_mark: &str) {
     let retry_after_seconds = rejection.retry_after_seconds;
     match rejection.reason {
         RejectionReason::Block => {
@@ -40,7 +36,9 @@ pub(super) fn push_detail<const N: usize>(
     match retry_after_seconds {
         Some(seconds) => {
             text.push("Try again in ");
-            push_counted(text, seconds, "second");
+            text.push_blank(Blank::RetryAfterSeconds, seconds);
+            text.push(" second");
+            text.push_blank(Blank::RetryAfterPlural, seconds);
             text.push(".");
         }
         None => text.push("Trying again does not help."),
@@ -48,7 +46,7 @@ pub(super) fn push_detail<const N: usize>(
 }
 
 /// Names the limits that are reached.
-fn push_reached<const N: usize>(text: &mut Text<N>, rejection: &Rejection<'_>, mark: &str) {
+fn push_reached(text: &mut impl Writer, rejection: &Rejection<'_>, mark: &str) {
     let Some(decision) = told(rejection) else {
         return;
     };
@@ -64,11 +62,13 @@ fn push_reached<const N: usize>(text: &mut Text<N>, rejection: &Rejection<'_>, m
     });
 }
 
-fn push_never<const N: usize>(text: &mut Text<N>, rejection: &Rejection<'_>, mark: &str) {
+fn push_never(text: &mut impl Writer, rejection: &Rejection<'_>, mark: &str) {
     let never = violated(rejection).find(|one| one.outcome().wait == Wait::Never);
     let (units, most) = never.map_or((0, 0), |one| (one.units(), one.policy().capacity()));
     text.push("This request costs ");
-    push_counted(text, units, "unit");
+    text.push_number(units);
+    text.push(" unit");
+    text.push(plural(units));
     text.push(", and the policy ");
     push_quoted(text, never.into_iter().map(name), mark);
     text.push(" never admits more than ");
@@ -77,11 +77,7 @@ fn push_never<const N: usize>(text: &mut Text<N>, rejection: &Rejection<'_>, mar
 }
 
 /// Names in quotation marks, as one reads them out.
-fn push_quoted<'a, const N: usize>(
-    text: &mut Text<N>,
-    names: impl Iterator<Item = &'a str>,
-    mark: &str,
-) {
+fn push_quoted<'a>(text: &mut impl Writer, names: impl Iterator<Item = &'a str>, mark: &str) {
     let mut names = names.peekable();
     let mut is_first = true;
     while let Some(name) = names.next() {
@@ -92,14 +88,5 @@ fn push_quoted<'a, const N: usize>(
         text.push(mark);
         text.push(name);
         text.push(mark);
-    }
-}
-
-fn push_counted<const N: usize>(text: &mut Text<N>, number: u64, noun: &str) {
-    text.push_number(number);
-    text.push(" ");
-    text.push(noun);
-    if number != 1 {
-        text.push("s");
     }
 }

@@ -1,7 +1,7 @@
 //! From the rules that somebody wrote to rules that are ready for requests.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rate_limit_core::{IpPrefixes, PolicyName, RateLimitPolicy};
 
@@ -50,6 +50,7 @@ fn ready(rule: Rule) -> ReadyRule {
     ReadyRule {
         name: name.into(),
         list: PolicyList::new(policies.iter()),
+        forms: policies.iter().map(|_| OnceLock::new()).collect(),
         asks,
         key,
         policies: policies.into(),

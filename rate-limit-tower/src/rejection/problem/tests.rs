@@ -161,7 +161,44 @@ proptest! {
             documentation_url: url.as_deref(),
             problem_types: &ProblemTypes::below(&base),
         };
-        let document = document(&rejection);
+        let document = document(&rejection, None);
         prop_assert_eq!(str::from_utf8(&document).unwrap(), expected(&rejection, &base));
+    }
+}
+
+/// Denials of one policy that differ in what remains and in when to try again.
+#[test]
+fn a_form_says_what_is_written_anew_otherwise() {
+    let policies = [
+        RateLimitPolicy::per(2, Duration::from_secs(2)).named("few").build().unwrap(),
+        RateLimitPolicy::per_day(1_000_000).named("many").build().unwrap(),
+        RateLimitPolicy::per_day(1).named("tried").shadow().build().unwrap(),
+    ];
+    let decisions =
+        [&[1, 1, 1][..], &[2, 2], &[1, 2], &[1, 1, 2]].map(|one| decision(&policies, one));
+    for exposure in [Exposure::None, Exposure::Minimal, Exposure::Full] {
+        for url in [None, Some("https://example.com/\"limits\"")] {
+            let form = OnceLock::new();
+            let mut texts = std::collections::HashSet::new();
+            for (decision, stretch_permille) in decisions.iter().zip([0, 0, 0, 5_000]) {
+                let told = Told { at: Timestamp::ORIGIN, stretch_permille };
+                let reason = RejectionReason::of(decision);
+                let rejection = Rejection {
+                    reason,
+                    decision: Some(decision),
+                    exposure,
+                    told,
+                    retry_after_seconds: reason.retry_after_seconds(decision, told),
+                    documentation_url: url,
+                    problem_types: &ProblemTypes::default(),
+                };
+                let filled = document(&rejection, Some(&form));
+                assert_eq!(filled, document(&rejection, None));
+                texts.insert(filled);
+            }
+            let different = if exposure == Exposure::None { 3 } else { 4 };
+            assert_eq!(texts.len(), different, "waits of 1, 2, 1 and 12 seconds, 1 unit left once");
+            assert_eq!(form.get().is_none(), exposure == Exposure::Full);
+        }
     }
 }
