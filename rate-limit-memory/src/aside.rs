@@ -138,7 +138,7 @@ impl<C: Clock> Store<C> {
                 return false;
             };
             let full_at = writing.group.state(spot.slot).full_at;
-            writing.clear(spot.slot);
+            writing.clear(spot.slot, now.monotonic);
             return full_at > now.on(home.tag.axis());
         }
     }

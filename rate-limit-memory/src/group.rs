@@ -7,7 +7,9 @@
 //!
 //! # Protocol
 //!
-//! The version is even while nobody writes, odd while somebody does, and larger after each change.
+//! The version is even while nobody writes, odd while somebody does, and larger after each change:
+//! twice the nanosecond of the monotonic axis at which the change was decided, or the next even
+//! number if that is not larger.
 //!
 //! - **Reading** takes no lock: read the version, then the buckets, then the version again. If it is
 //!   the same even number, all that was read between stood there at one moment. This is how
@@ -20,6 +22,18 @@
 //! compare-and-swap, or none. Since each group stood still from its first reading to its taking,
 //! there was a moment at which all that was read was true.
 //!
+//! # Time
+//!
+//! A decision must not be older than what it decides on: whoever was held up between reading the
+//! clock and reading the bucket would find debt from a later moment, and be denied for it, or take it
+//! for impossibly large. So the clock would have to be read last. But then it waits for the bucket,
+//! which is likely to be far away, and with it everything that follows.
+//!
+//! The version makes the other order right. The clock is read first, while the bucket is on its way;
+//! if the version then names a later instant, somebody has changed the group in between, and the
+//! clock is read once more. Otherwise the bucket is as it was at the instant that was read, as if
+//! each change had happened when it was decided.
+//!
 //! # Orderings
 //!
 //! Words are stored with release and loaded with acquire ordering: whoever sees a word of a change
@@ -28,6 +42,7 @@
 
 use rate_limit_core::{PackedState, Timestamp};
 
+use crate::hints;
 use crate::sync::{AtomicU64, Backoff, Ordering};
 
 /// Buckets of a group. Two in the model that loom explores, so that it comes to an end.
@@ -46,6 +61,13 @@ pub(crate) struct Tag(pub(crate) u64);
 
 impl Tag {
     pub(crate) const NOBODY: Self = Self(0);
+
+    /// The slot that a bucket gets if it is free. From other bits than the group.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "less than the number of slots")]
+    pub(crate) const fn likely_slot(self) -> usize {
+        (((self.0 & 0xffff_ffff) * SLOTS as u64) >> 32) as usize
+    }
 }
 
 /// The even version of a group at the moment at which it was read.
@@ -57,7 +79,26 @@ pub(crate) struct Version(u64);
 pub(crate) struct Writing<'a> {
     pub(crate) group: Group<'a>,
     version: Version,
-    is_changed: bool,
+    /// When it was changed, if it was.
+    changed_at: Option<Timestamp>,
+}
+
+impl Version {
+    /// The last instant that a version can name. Timestamps beyond are as good as this one.
+    const LAST_NANOS: u64 = 1 << 62;
+
+    /// The one after this, of a group that is changed at an instant.
+    #[inline]
+    fn next(self, at: Timestamp) -> Self {
+        // Sixty-three bits do not run out: at a change per nanosecond they last 292 years.
+        Self(self.0.wrapping_add(2).max(at.as_nanos().min(Self::LAST_NANOS) << 1))
+    }
+
+    /// Whether the group has been changed since an instant, if that may be so.
+    #[inline]
+    pub(crate) fn is_after(self, now: Timestamp) -> bool {
+        self.0 >> 1 > now.as_nanos()
+    }
 }
 
 impl<'a> Group<'a> {
@@ -69,6 +110,12 @@ impl<'a> Group<'a> {
     #[inline]
     pub(crate) fn is(self, other: Self) -> bool {
         std::ptr::eq(self.0, other.0)
+    }
+
+    /// Asks the processor for it, because it will be read in a moment.
+    #[inline]
+    pub(crate) fn fetch(self) {
+        hints::fetch(self.0);
     }
 
     /// Begins to read.
@@ -111,7 +158,7 @@ impl<'a> Group<'a> {
         self.version_word()
             .compare_exchange(version.0, odd, Ordering::Acquire, Ordering::Relaxed)
             .ok()
-            .map(|_| Writing { group: self, version, is_changed: false })
+            .map(|_| Writing { group: self, version, changed_at: None })
     }
 
     /// Begins to write, waiting for whoever else does.
@@ -128,9 +175,15 @@ impl<'a> Group<'a> {
     /// The slot of `tag`, if it has one here.
     #[inline]
     pub(crate) fn find(self, tag: Tag) -> Option<usize> {
+        // Known before anything is read, so that the processor need not guess where to go on.
+        let likely = tag.likely_slot();
+        if self.tag(likely) == tag {
+            return Some(likely);
+        }
         self.tag_words().iter().position(|word| word.load(Ordering::Acquire) == tag.0)
     }
 
+    #[inline]
     pub(crate) fn tag(self, slot: usize) -> Tag {
         Tag(self.tag_words().get(slot).map_or(0, |word| word.load(Ordering::Acquire)))
     }
@@ -176,17 +229,17 @@ impl<'a> Group<'a> {
 impl Writing<'_> {
     /// Gives `slot` a state, and to `tag`.
     #[inline]
-    pub(crate) fn set(&mut self, slot: usize, tag: Tag, state: PackedState) {
-        self.set_state(slot, state);
+    pub(crate) fn set(&mut self, slot: usize, tag: Tag, state: PackedState, at: Timestamp) {
+        self.set_state(slot, state, at);
         if let Some(word) = self.group.tag_words().get(slot) {
             word.store(tag.0, Ordering::Release);
         }
     }
 
-    /// Gives `slot` a new state.
+    /// Gives `slot` a new state, which was decided at an instant of the monotonic axis.
     #[inline]
-    pub(crate) fn set_state(&mut self, slot: usize, state: PackedState) {
-        self.is_changed = true;
+    pub(crate) fn set_state(&mut self, slot: usize, state: PackedState, at: Timestamp) {
+        self.changed_at = Some(at);
         if let Some([first, second]) = self.group.state_words(slot) {
             let [instant, counts] = state.to_words();
             first.store(instant, Ordering::Release);
@@ -195,17 +248,15 @@ impl Writing<'_> {
     }
 
     /// Makes `slot` nobody's.
-    pub(crate) fn clear(&mut self, slot: usize) {
-        self.set(slot, Tag::NOBODY, PackedState::default());
+    pub(crate) fn clear(&mut self, slot: usize, at: Timestamp) {
+        self.set(slot, Tag::NOBODY, PackedState::default(), at);
     }
 }
 
 impl Drop for Writing<'_> {
     #[inline]
     fn drop(&mut self) {
-        let changes = if self.is_changed { 2 } else { 0 };
-        // Sixty-three bits do not run out: at a change per nanosecond they last 292 years.
-        let version = self.version.0.wrapping_add(changes);
-        self.group.version_word().store(version, Ordering::Release);
+        let version = self.changed_at.map_or(self.version, |at| self.version.next(at));
+        self.group.version_word().store(version.0, Ordering::Release);
     }
 }

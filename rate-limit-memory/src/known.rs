@@ -2,7 +2,7 @@
 //! [`Store::transact`] without lists, records and room for what is new.
 
 use rate_limit_core::{
-    Charge, Charges, Clock, Outcome, Outcomes, PackedRecord, TimeAxis, evaluate_packed,
+    Charge, Charges, Clock, Outcome, Outcomes, PackedRecord, TimeAxis, Timestamp, evaluate_packed,
     evaluate_packed_all,
 };
 
@@ -22,17 +22,22 @@ impl<C: Clock> Store<C> {
     pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Outcome> {
         let home = self.table.home(key);
         let axis = charge.policy().axis();
+        // The bucket is on its way while the clock is read; see `group` for why that is right.
+        self.table.group(home.first).fetch();
         let mut backoff = Backoff::default();
         loop {
+            let mut now = self.now(axis);
             let Found { group, spot, version } = self.table.find(home).ok()?;
+            if version.is_after(now.monotonic) {
+                now = self.now(axis);
+            }
             let stored = group.state(spot.slot);
-            let now = self.now(axis);
             let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
             let is_done = match changed {
                 None => group.is_still(version),
                 Some(state) => match group.try_write(version) {
                     Some(mut writing) => {
-                        writing.set_state(spot.slot, state);
+                        writing.set_state(spot.slot, state, now.monotonic);
                         true
                     }
                     None => false,
@@ -52,8 +57,10 @@ impl<C: Clock> Store<C> {
     pub(crate) fn decide_few_known(&self, charges: &Charges, keys: &[Key]) -> Option<Outcomes> {
         let is_utc = charges.count_on(TimeAxis::Utc);
         let axis = if is_utc { TimeAxis::Utc } else { TimeAxis::Monotonic };
+        keys.iter().for_each(|key| self.table.group(self.table.home(*key).first).fetch());
         let mut backoff = Backoff::default();
         loop {
+            let mut now = self.now(axis);
             let (mut all_found, mut all_records) = ([None; FEW], [PackedRecord::default(); FEW]);
             for (key, (found, record)) in
                 keys.iter().zip(all_found.iter_mut().zip(&mut all_records))
@@ -63,12 +70,14 @@ impl<C: Clock> Store<C> {
                 *found = Some(bucket);
             }
             let records = all_records.get_mut(..keys.len())?;
-            let now = self.now(axis);
+            if all_found.iter().flatten().any(|one| one.version.is_after(now.monotonic)) {
+                now = self.now(axis);
+            }
             let outcomes = evaluate_packed_all(charges, records, now)?;
             let is_done = if records.iter().all(|record| record.changed.is_none()) {
                 all_found.iter().flatten().all(|one| one.group.is_still(one.version))
             } else {
-                write_few(&all_found, records)
+                write_few(&all_found, records, now.monotonic)
             };
             if is_done {
                 return Some(outcomes);
@@ -81,7 +90,7 @@ impl<C: Clock> Store<C> {
 /// Writes what has changed into the groups of buckets that were found, if none of these groups has
 /// changed since. Says whether it did.
 #[inline]
-fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord]) -> bool {
+fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord], at: Timestamp) -> bool {
     // Ascending, so that of several calls that want the same groups one gets all of them. A group
     // that was seen under two versions is wanted under the older one, and cannot be had.
     let mut ascending = *found;
@@ -99,7 +108,7 @@ fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord]) -> bool
     for (one, record) in found.iter().flatten().zip(records) {
         let writing = held.iter_mut().flatten().find(|writing| writing.group.is(one.group));
         if let (Some(state), Some(writing)) = (record.changed, writing) {
-            writing.set_state(one.spot.slot, state);
+            writing.set_state(one.spot.slot, state, at);
         }
     }
     true

@@ -9,6 +9,7 @@ mod clock;
 mod documents;
 mod group;
 mod held;
+mod hints;
 mod key;
 mod known;
 mod repository;

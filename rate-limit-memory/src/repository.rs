@@ -15,7 +15,7 @@ use crate::key::{IdentityDigest, Key, KeyRing};
 use crate::known::FEW;
 use crate::stats::MemoryStats;
 use crate::store::{Place, Store};
-use crate::table::Table;
+use crate::table::{Pages, Table};
 
 /// Buckets in the memory of this process.
 ///
@@ -47,7 +47,8 @@ impl MemoryRepository {
     /// [`builder`](Self::builder).
     pub fn new() -> Self {
         let max_keys = MemoryRepositoryBuilder::<SystemClock>::DEFAULT_MAX_KEYS;
-        Self::with_room(SystemClock::new(), max_keys).unwrap_or_else(|| out_of_memory(max_keys))
+        Self::with_room(SystemClock::new(), max_keys, Pages::Usual)
+            .unwrap_or_else(|| out_of_memory(max_keys))
     }
 
     /// Begins to build a store.
@@ -71,8 +72,8 @@ impl Default for MemoryRepository {
 
 impl<C: Clock> MemoryRepository<C> {
     /// `None` if there is no memory for that many keys.
-    pub(crate) fn with_room(clock: C, max_keys: usize) -> Option<Self> {
-        let store = Store::new(clock, max_keys)?;
+    pub(crate) fn with_room(clock: C, max_keys: usize, pages: Pages) -> Option<Self> {
+        let store = Store::new(clock, max_keys, pages)?;
         Some(Self { store, keys: KeyRing::new(), documents: Documents::default() })
     }
 

@@ -101,7 +101,8 @@ pub(crate) fn insert<C: Clock>(
     keep: &[Spot],
 ) -> Option<Spot> {
     let groups = [home.first, room.table.other(home.tag, home.first)];
-    let (debt_nanos, mut spot) = least(held, groups, keep, &mut room.debts)?;
+    let (debt_nanos, mut spot) =
+        least(held, (groups, home.tag.likely_slot()), keep, &mut room.debts)?;
     if debt_nanos > 0 {
         let way = room.vain.is_worth_a_search(home.tag).then(|| {
             let way = make_way(room.table, held, groups, keep, &mut room.debts);
@@ -113,25 +114,26 @@ pub(crate) fn insert<C: Clock>(
             None => room.counters.forgot(debt_nanos),
         }
     }
-    held.group_mut(spot.group)?.set(spot.slot, home.tag, state);
+    let at = room.debts.now.monotonic;
+    held.group_mut(spot.group)?.set(spot.slot, home.tag, state, at);
     Some(spot)
 }
 
-/// The first place of two groups that is nobody's, otherwise the one that has been free for longest,
+/// The first place of two groups that is nobody's, beginning with the likely one, otherwise the one that has been free for longest,
 /// otherwise the one with the least debt; with that debt.
 ///
 /// Free places whose owner may come back soon are spared, because looking a bucket up is cheaper
 /// than bringing it in again.
 fn least<C: Clock>(
     held: &Held<'_>,
-    groups: [usize; 2],
+    (groups, likely): ([usize; 2], usize),
     keep: &[Spot],
     debts: &mut Debts<'_, C>,
 ) -> Option<(u64, Spot)> {
     let mut least: Option<((u64, Reverse<u64>), Spot)> = None;
     for number in groups {
         let group = held.group(number)?;
-        for slot in 0..SLOTS {
+        for slot in (likely..SLOTS).chain(0..likely) {
             let (tag, spot) = (group.tag(slot), Spot { group: number, slot });
             if tag == Tag::NOBODY {
                 return Some((0, spot));
@@ -184,7 +186,7 @@ fn move_to<C: Clock>(
     // Neither waits: this call holds other groups.
     let version = group.version_if_free()?;
     let free = (0..SLOTS).find(|slot| debts.nanos(group.tag(*slot), group.full_at(*slot)) == 0)?;
-    group.try_write(version)?.set(free, tag, state);
+    group.try_write(version)?.set(free, tag, state, debts.now.monotonic);
     Some(())
 }
 
@@ -193,12 +195,14 @@ mod tests {
     use rate_limit_core::ManualClock;
     use smallvec::smallvec;
 
+    use crate::table::Pages;
+
     use super::*;
 
     /// A store of two groups, full of debts of 10, 11 … 19 at the instant zero of both axes; the
     /// bucket with 10 lies in the second group.
     fn full() -> (Table, ManualClock) {
-        let table = Table::new(2 * SLOTS).unwrap();
+        let table = Table::new(2 * SLOTS, Pages::Usual).unwrap();
         for group in 0..2 {
             let mut writing = table.group(group).write();
             for slot in 0..SLOTS {
@@ -206,7 +210,8 @@ mod tests {
                 // Even, so on the monotonic axis; in either half of the numbers alike.
                 let tag = Tag((slot as u64) << 61 | (group as u64) << 8 | 2);
                 let full_at = Timestamp::from_nanos(debt);
-                writing.set(slot, tag, PackedState { full_at, counts: [0, 0] });
+                let state = PackedState { full_at, counts: [0, 0] };
+                writing.set(slot, tag, state, Timestamp::ORIGIN);
             }
         }
         (table, ManualClock::new())
@@ -261,7 +266,7 @@ mod tests {
     #[test]
     fn a_bucket_moves_to_its_other_group_before_one_goes() {
         let (table, clock) = full();
-        table.group(1).write().clear(0);
+        table.group(1).write().clear(0, Timestamp::ORIGIN);
         // Both of this newcomer's groups are the first one, which is full.
         let (left, lost) = come(&table, &clock, 0, AT_HOME);
         assert_eq!(left, [1, 11, 12, 13, 14, 15, 16, 17, 18, 19], "10 was the free place");

@@ -13,7 +13,7 @@ use crate::room::{Debts, Room, Vain, insert};
 use crate::side::Side;
 use crate::stats::{Counters, MemoryStats};
 use crate::sync::Backoff;
-use crate::table::{Found, Home, Spot, Table};
+use crate::table::{Found, Home, Pages, Spot, Table};
 
 /// See the module documentation.
 #[derive(Debug)]
@@ -56,8 +56,8 @@ impl Place<'_> {
 
 impl<C: Clock> Store<C> {
     /// `None` if there is no memory for that many keys.
-    pub(crate) fn new(clock: C, max_keys: usize) -> Option<Self> {
-        let (table, side) = (Table::new(max_keys)?, Side::new(max_keys));
+    pub(crate) fn new(clock: C, max_keys: usize, pages: Pages) -> Option<Self> {
+        let (table, side) = (Table::new(max_keys, pages)?, Side::new(max_keys));
         let (counters, vain) = (Counters::default(), Vain::default());
         Some(Self { clock, table, side, counters, vain, max_keys })
     }
@@ -161,7 +161,7 @@ impl<C: Clock> Store<C> {
                 continue;
             };
             if let Some(writing) = held.group_mut(spot.group) {
-                writing.set_state(spot.slot, state);
+                writing.set_state(spot.slot, state, now.monotonic);
             }
         }
         let mut room = Room {

@@ -7,6 +7,7 @@
 //! address space and no memory.
 
 use crate::group::{Group, SLOTS, Tag, Version, WORDS};
+use crate::hints;
 use crate::key::Key;
 use crate::sync::{AtomicU64, zeros};
 
@@ -27,6 +28,14 @@ pub(crate) struct Table {
     nowhere: Box<[AtomicU64; WORDS]>,
 }
 
+/// Which pages of memory a table asks for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Pages {
+    Usual,
+    /// Of two megabytes, where the operating system has some.
+    Huge,
+}
+
 /// Where a key may lie.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Home {
@@ -43,9 +52,12 @@ pub(crate) struct Spot {
 
 impl Table {
     /// A table with room for at most `max_keys` keys, or `None` if there is no memory for it.
-    pub(crate) fn new(max_keys: usize) -> Option<Self> {
+    pub(crate) fn new(max_keys: usize, pages: Pages) -> Option<Self> {
         let groups = max_keys / SLOTS;
         let words = zeros(groups.checked_mul(WORDS)?.checked_add(SLACK)?)?;
+        if pages == Pages::Huge {
+            hints::provide_huge_pages(&words);
+        }
         let skipped = words.as_ptr().align_offset(ALIGNMENT).min(SLACK);
         let nowhere = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
         Some(Self { words, skipped, groups: groups as u64, nowhere })
@@ -146,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_group_is_two_cache_lines_and_begins_at_one() {
-        let table = Table::new(1_000).unwrap();
+        let table = Table::new(1_000, Pages::Usual).unwrap();
         assert_eq!((SLOTS, WORDS * size_of::<u64>()), (5, ALIGNMENT));
         let first = table.groups().next().unwrap();
         assert_eq!(first.address() % ALIGNMENT, 0);
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn each_group_of_a_key_names_the_other() {
         for groups in [2, 3, 12, 200_000] {
-            let table = Table::new(groups * SLOTS).unwrap();
+            let table = Table::new(groups * SLOTS, Pages::Usual).unwrap();
             for number in 0..1_000_u64 {
                 let bits = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 let key = Key { high: bits.rotate_left(17), low: bits };
@@ -171,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_table_that_no_machine_can_hold_is_refused() {
-        assert!(Table::new(usize::MAX).is_none());
-        assert!(Table::new(1 << 55).is_none());
+        assert!(Table::new(usize::MAX, Pages::Huge).is_none());
+        assert!(Table::new(1 << 55, Pages::Usual).is_none());
     }
 }

@@ -13,11 +13,33 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use loom::sync::atomic::{AtomicU64, Ordering};
 use rate_limit_core::{
-    Adjustment, Adjustments, Answer, Change, Charge, Charges, ClientIdentity, ManualClock,
-    Outcomes, RateLimitPolicy, RateLimitRepository,
+    Adjustment, Adjustments, Answer, Change, Charge, Charges, ClientIdentity, Clock, ManualClock,
+    Outcomes, RateLimitPolicy, RateLimitRepository, Timestamp,
 };
 use rate_limit_memory::MemoryRepository;
+
+/// A clock of which loom knows that threads share it, so that something may happen between reading it
+/// and what is done then.
+#[derive(Clone, Debug)]
+struct SharedClock(Arc<AtomicU64>);
+
+impl SharedClock {
+    fn go_to(&self, instant: Duration) {
+        self.0.store(u64::try_from(instant.as_nanos()).unwrap(), Ordering::Release);
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.load(Ordering::Acquire))
+    }
+
+    fn utc_now(&self) -> Timestamp {
+        self.now()
+    }
+}
 
 type Store = MemoryRepository<ManualClock>;
 type Work = Box<dyn FnOnce(&Store) -> u64 + Send>;
@@ -40,12 +62,12 @@ fn user(number: usize) -> ClientIdentity {
     ClientIdentity::user((number + 4).to_string()).unwrap()
 }
 
-fn take(store: &Store, charges: &Charges) -> Outcomes {
+fn take(store: &impl RateLimitRepository, charges: &Charges) -> Outcomes {
     let Answer::Ready(outcomes) = store.acquire(charges) else { unreachable!() };
     outcomes.unwrap()
 }
 
-fn passes(store: &Store, charges: &Charges) -> u64 {
+fn passes(store: &impl RateLimitRepository, charges: &Charges) -> u64 {
     u64::from(take(store, charges).iter().all(|outcome| !outcome.is_violated()))
 }
 
@@ -110,6 +132,27 @@ fn c01_three_threads_on_one_bucket_never_take_more_than_the_burst() {
             Box::new(move |store| passes(store, &one))
         };
         assert_eq!(at_once(&store, vec![once(), once(), once()]), 2);
+    });
+}
+
+/// Somebody reads the clock, and before they have found their bucket, hours go by and somebody else
+/// charges it. There is a unit for each of them at any moment.
+#[test]
+fn c01_nobody_is_denied_for_having_been_held_up() {
+    explore(3, || {
+        let clock = SharedClock(Arc::new(AtomicU64::new(0)));
+        let store = MemoryRepository::builder().clock(clock.clone()).max_keys(CAP).build().unwrap();
+        let (store, policy) = (Arc::new(store), policy("p", 2));
+        let charges = charge(user(0), &policy, 1);
+        assert_eq!(passes(&*store, &charges), 1);
+        clock.go_to(Duration::from_secs(3_600));
+        let held_up = {
+            let (store, charges) = (store.clone(), charges.clone());
+            loom::thread::spawn(move || passes(&*store, &charges))
+        };
+        clock.go_to(Duration::from_secs(7_200));
+        assert_eq!(passes(&*store, &charges), 1);
+        assert_eq!(held_up.join().unwrap(), 1);
     });
 }
 

@@ -5,6 +5,7 @@
 //! - `clocks`: clocks that are set (promise G10)
 //! - `conservation`: threads, evictions and changed policies at once (promise G1)
 //! - `contention`: threads (case C02, promises G1 and G5)
+//! - `held_up`: callers that stand still while time goes on (promise G2)
 //! - `broken`: stores of this kind with a deliberate fault, and the test above that catches each
 //! - `inputs`: what cannot work is refused
 
@@ -23,5 +24,6 @@ mod clocks;
 mod conformance;
 mod conservation;
 mod contention;
+mod held_up;
 mod inputs;
 mod support;

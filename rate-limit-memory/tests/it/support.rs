@@ -37,6 +37,10 @@ pub(crate) fn outcome(
     *acquire(store, &charges).get(0).unwrap()
 }
 
+pub(crate) fn passes(store: &(impl RateLimitRepository + ?Sized), charges: &Charges) -> bool {
+    acquire(store, charges).iter().all(|outcome| !outcome.is_violated())
+}
+
 pub(crate) fn ask(
     store: &(impl RateLimitRepository + ?Sized),
     identity: ClientIdentity,

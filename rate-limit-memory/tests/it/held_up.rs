@@ -1,0 +1,79 @@
+//! A caller that is held up between reading the clock and reading the bucket (promise G2).
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rate_limit_core::{
+    Charge, Charges, Clock, ManualClock, RateLimitPolicy, RateLimitPolicyBuilder, Timestamp,
+};
+use rate_limit_memory::MemoryRepository;
+
+use crate::support::{passes, user};
+
+type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
+
+/// A clock that lets something happen between an instant and the caller's learning of it, once.
+struct HoldingUp {
+    clock: ManualClock,
+    meanwhile: Meanwhile,
+}
+
+impl fmt::Debug for HoldingUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HoldingUp")
+    }
+}
+
+impl Clock for HoldingUp {
+    fn now(&self) -> Timestamp {
+        let now = self.clock.now();
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
+        now
+    }
+
+    fn utc_now(&self) -> Timestamp {
+        self.clock.utc_now()
+    }
+}
+
+/// A client with two units an hour at rest asks and is held up for an hour, in which somebody else
+/// takes the other unit. At no moment was there none for it.
+fn asks_while_another_takes_a_unit(algorithm: fn(&str) -> RateLimitPolicyBuilder, names: &[&str]) {
+    let (clock, meanwhile) = (ManualClock::new(), Meanwhile::default());
+    let holding_up = HoldingUp { clock: clock.clone(), meanwhile: meanwhile.clone() };
+    let store = Arc::new(MemoryRepository::builder().clock(holding_up).build().unwrap());
+    let policies: Vec<_> =
+        names.iter().map(|name| Arc::new(algorithm(name).build().unwrap())).collect();
+    let charge = |policy: &Arc<RateLimitPolicy>| Charge::new(user(0), policy.clone(), 1);
+    let charges: Charges = policies.iter().map(charge).collect();
+    assert!(passes(&*store, &charges), "the store knows its buckets now");
+    clock.advance(Duration::from_secs(7_200));
+
+    let (same_store, same_charges, same_clock) = (store.clone(), charges.clone(), clock.clone());
+    let happens = move || {
+        same_clock.advance(Duration::from_secs(3_600));
+        assert!(passes(&*same_store, &same_charges));
+    };
+    *meanwhile.lock().unwrap() = Some(Box::new(happens));
+    assert!(passes(&*store, &charges), "there were two units all the time");
+    assert!(meanwhile.lock().unwrap().is_none(), "somebody else came in between");
+    assert!(!passes(&*store, &charges), "both units are taken");
+}
+
+#[test]
+fn nobody_is_denied_for_having_been_held_up() {
+    let algorithms: [fn(&str) -> RateLimitPolicyBuilder; 3] = [
+        |name| RateLimitPolicy::per_hour(2).named(name),
+        |name| RateLimitPolicy::per_hour(2).named(name).fixed_window(),
+        |name| RateLimitPolicy::per_hour(2).named(name).sliding_window(),
+    ];
+    for algorithm in algorithms {
+        for names in [&["a"][..], &["a", "b"], &["a", "b", "c", "d", "e"]] {
+            asks_while_another_takes_a_unit(algorithm, names);
+        }
+    }
+}
