@@ -20,7 +20,9 @@ use rate_limit_benches::turns::{now, tenth};
 use rate_limit_benches::workload::Spread;
 use rate_limit_benches::{Path, addresses, charges, decide, governor, policies};
 use rate_limit_core::{Charges, Clock};
-use rate_limit_memory::{MemoryRepository, SystemClock, TimeStampCounterClock};
+use rate_limit_memory::{
+    MemoryRepository, MemoryRepositoryBuilder, SystemClock, TimeStampCounterClock,
+};
 
 /// Questions that one thread makes at a time, outside of what is measured.
 const AT_A_TIME: usize = 64;
@@ -107,16 +109,20 @@ fn together<K: Sync>(
     })
 }
 
+/// A store for as many again as ask.
+fn store<C: Clock>(clock: C, everybody: &[IpAddr]) -> MemoryRepositoryBuilder<C> {
+    MemoryRepository::builder().clock(clock).max_keys((everybody.len() * 2).max(64))
+}
+
 fn ours<'a, C: Clock + 'a>(
     order: &'a [IpAddr],
     threads: usize,
     path: Path,
-    clock: C,
+    store: MemoryRepositoryBuilder<C>,
     everybody: &[IpAddr],
 ) -> Turn<'a> {
     let policies = policies(path, 1).unwrap();
-    let max_keys = (everybody.len() * 2).max(64);
-    let store = MemoryRepository::builder().clock(clock).max_keys(max_keys).build().unwrap();
+    let store = store.build().unwrap();
     let given = move |address: &IpAddr| charges(*address, &policies);
     contender(order, threads, given, move |_, one: &Charges| decide(&store, one), everybody)
 }
@@ -124,12 +130,9 @@ fn ours<'a, C: Clock + 'a>(
 /// Ours with a store for each thread, so that they have nothing in common but the machine.
 fn apart<'a>(order: &'a [IpAddr], threads: usize, path: Path, everybody: &[IpAddr]) -> Turn<'a> {
     let policies = policies(path, 1).unwrap();
-    let max_keys = (everybody.len() * 2).max(64);
-    let store = |_| {
-        let clock = TimeStampCounterClock::new();
-        MemoryRepository::builder().clock(clock).max_keys(max_keys).build().unwrap()
-    };
-    let stores: Vec<_> = (0..threads).map(store).collect();
+    let stores: Vec<_> = (0..threads)
+        .map(|_| store(TimeStampCounterClock::new(), everybody).build().unwrap())
+        .collect();
     let given = move |address: &IpAddr| charges(*address, &policies);
     let ask = move |thread: usize, one: &Charges| decide(&stores[thread], one);
     contender(order, threads, given, ask, everybody)
@@ -142,27 +145,33 @@ fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
     let ask = move |_, address: &IpAddr| limiter.check_key(address).is_ok();
     let (burst, interval_nanos) = path.floor_limit();
     let floor = Floor::new(TimeStampCounterClock::new(), keys, burst, interval_nanos);
-    let contenders: [Turn<'_>; 5] = [
+    let on_counter = || store(TimeStampCounterClock::new(), &everybody);
+    let on_system = || store(SystemClock::new(), &everybody);
+    let contenders: [Turn<'_>; 7] = [
         contender(order, threads, |address| *address, ask, &everybody),
-        ours(order, threads, path, TimeStampCounterClock::new(), &everybody),
-        ours(order, threads, path, SystemClock::new(), &everybody),
+        ours(order, threads, path, on_counter(), &everybody),
+        ours(order, threads, path, on_system(), &everybody),
+        ours(order, threads, path, on_counter().huge_pages(), &everybody),
+        ours(order, threads, path, on_system().huge_pages(), &everybody),
         contender(order, threads, |address| *address, move |_, one| floor.decide(one), &everybody),
         apart(order, threads, path, &everybody),
     ];
-    let mut turns = [const { Vec::new() }; 5];
+    let mut turns = [const { Vec::new() }; 7];
     for round in 0..rounds {
         for (turns, contender) in turns.iter_mut().zip(&contenders) {
             turns.push(contender(round * AT_A_TIME * TIMES));
         }
     }
-    let [governor, counter, system, floor, apart] =
+    let [governor, counter, system, huge_counter, huge_system, floor, apart] =
         turns.map(|mut turns| tenth(&mut turns).unwrap());
     let spread = if spread == Spread::Zipf { " by Zipf" } else { "" };
     println!(
-        "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
+        "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
         path.name(),
         counter / governor,
         system / governor,
+        huge_counter / governor,
+        huge_system / governor,
         floor / governor,
         counter / floor,
         counter / apart,
@@ -172,9 +181,9 @@ fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
 fn main() {
     let rounds: usize = std::env::args().skip(1).find_map(|text| text.parse().ok()).unwrap_or(200);
     println!(
-        "| workload | governor, counter | ours, counter | ours, OS clock | floor, counter | ours / floor | ours / ours apart |"
+        "| workload | governor, counter | ours, counter | ours, OS clock | huge pages, counter | huge pages, OS clock | floor, counter | ours / floor | ours / ours apart |"
     );
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let million = 1_000_000;
     for threads in [1, 2] {
         let rounds = if threads == 1 { rounds } else { rounds.div_ceil(4) };
