@@ -119,8 +119,8 @@ pub(crate) fn insert<C: Clock>(
     Some(spot)
 }
 
-/// The first place of two groups that is nobody's, beginning with the likely one, otherwise the one that has been free for longest,
-/// otherwise the one with the least debt; with that debt.
+/// The first place of two groups that is nobody's, beginning with the likely one; otherwise the one
+/// that has been free for longest, otherwise the one with the least debt; with that debt.
 ///
 /// Free places whose owner may come back soon are spared, because looking a bucket up is cheaper
 /// than bringing it in again.

@@ -179,14 +179,16 @@ impl<C: Clock> Store<C> {
         }
     }
 
-    /// Both instants; the time of day only if somebody counts on it.
+    /// Both instants; the time of day only if somebody counts on it. It is the later one, so that what
+    /// has not changed since the other has not changed since either.
     #[inline]
     pub(crate) fn now(&self, axis: TimeAxis) -> Now {
+        let monotonic = self.clock.now();
         let utc = match axis {
             TimeAxis::Monotonic => Timestamp::ORIGIN,
             TimeAxis::Utc => self.clock.utc_now(),
         };
-        Now { monotonic: self.clock.now(), utc }
+        Now { monotonic, utc }
     }
 
     /// Counts what is in debt. Looks at everything.

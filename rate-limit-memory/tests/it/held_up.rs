@@ -9,14 +9,24 @@ use rate_limit_core::{
 };
 use rate_limit_memory::MemoryRepository;
 
-use crate::support::{passes, user};
+use crate::support::{ask, outcome, passes, policy, user};
 
 type Meanwhile = Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>;
 
-/// A clock that lets something happen between an instant and the caller's learning of it, once.
+/// A clock that lets something happen between an instant and the caller's learning of it, once:
+/// whichever of both axes it reads first.
 struct HoldingUp {
     clock: ManualClock,
     meanwhile: Meanwhile,
+}
+
+impl HoldingUp {
+    fn hold_up(&self) {
+        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(happens) = meanwhile {
+            happens();
+        }
+    }
 }
 
 impl fmt::Debug for HoldingUp {
@@ -28,15 +38,14 @@ impl fmt::Debug for HoldingUp {
 impl Clock for HoldingUp {
     fn now(&self) -> Timestamp {
         let now = self.clock.now();
-        let meanwhile = self.meanwhile.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(happens) = meanwhile {
-            happens();
-        }
+        self.hold_up();
         now
     }
 
     fn utc_now(&self) -> Timestamp {
-        self.clock.utc_now()
+        let now = self.clock.utc_now();
+        self.hold_up();
+        now
     }
 }
 
@@ -76,4 +85,29 @@ fn nobody_is_denied_for_having_been_held_up() {
             asks_while_another_takes_a_unit(algorithm, names);
         }
     }
+}
+
+/// A client with one unit for each calendar day is held up from one day into the next, in which
+/// somebody else takes the unit. Its wait ends with the day that it is.
+#[test]
+fn nobody_waits_longer_for_having_been_held_up() {
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    let (clock, meanwhile) = (ManualClock::new(), Meanwhile::default());
+    let holding_up = HoldingUp { clock: clock.clone(), meanwhile: meanwhile.clone() };
+    let store = Arc::new(MemoryRepository::builder().clock(holding_up).build().unwrap());
+    let policy = policy(RateLimitPolicy::per_day(1).aligned_window());
+    assert!(ask(&*store, user(0), &policy, 1), "the store knows its bucket now");
+    clock.advance(DAY / 2);
+
+    let (same_store, same_policy, same_clock) = (store.clone(), policy.clone(), clock.clone());
+    let happens = move || {
+        same_clock.advance(DAY);
+        assert!(ask(&*same_store, user(0), &same_policy, 1));
+    };
+    *meanwhile.lock().unwrap() = Some(Box::new(happens));
+    let held_up = outcome(&*store, user(0), &policy, 1);
+    let later = outcome(&*store, user(0), &policy, 1);
+    assert!(held_up.is_violated(), "somebody else has taken the unit");
+    assert_eq!(held_up, later, "it is the same moment");
 }
