@@ -55,7 +55,8 @@ pub const ROOMS: [Room; 7] = [
             "thiserror",
             "zerocopy",
         ],
-        conditional: &["loom", "quanta"],
+        // `libc` is how Linux is asked for large pages.
+        conditional: &["libc", "loom", "quanta"],
         out_of_reach: &[
             "axum",
             "http",
