@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rate_limit_core::{
-    Charge, Charges, Clock, ManualClock, RateLimitPolicy, RateLimitPolicyBuilder, Timestamp,
+    Adjustment, Answer, Change, Charge, Charges, Clock, ManualClock, RateLimitPolicy,
+    RateLimitPolicyBuilder, RateLimitRepository, Timestamp,
 };
 use rate_limit_memory::MemoryRepository;
 
@@ -49,9 +50,35 @@ impl Clock for HoldingUp {
     }
 }
 
-/// A client with two units an hour at rest asks and is held up for an hour, in which somebody else
-/// takes the other unit. At no moment was there none for it.
-fn asks_while_another_takes_a_unit(algorithm: fn(&str) -> RateLimitPolicyBuilder, names: &[&str]) {
+type Store = MemoryRepository<HoldingUp>;
+
+fn asks(store: &Store, charges: &Charges) {
+    assert!(passes(store, charges));
+}
+
+/// Takes a unit of each policy afterwards.
+fn settles(store: &Store, charges: &Charges) {
+    let more = |charge: &Charge| Adjustment {
+        identity: charge.identity().clone(),
+        policy: charge.policy().clone(),
+        charged: Timestamp::ORIGIN,
+        units: 1,
+        change: Change::Add(1),
+    };
+    let Answer::Ready(settled) = store.settle(&charges.iter().map(more).collect()) else {
+        panic!("this store answers at once")
+    };
+    settled.unwrap();
+}
+
+/// A client with two units an hour at rest, who has asked before or not, asks and is held up for an
+/// hour, in which somebody else takes the other unit. At no moment was there none for it.
+fn asks_while_another_takes_a_unit(
+    algorithm: fn(&str) -> RateLimitPolicyBuilder,
+    names: &[&str],
+    asked_before: usize,
+    takes: fn(&Store, &Charges),
+) {
     let (clock, meanwhile) = (ManualClock::new(), Meanwhile::default());
     let holding_up = HoldingUp { clock: clock.clone(), meanwhile: meanwhile.clone() };
     let store = Arc::new(MemoryRepository::builder().clock(holding_up).build().unwrap());
@@ -59,13 +86,13 @@ fn asks_while_another_takes_a_unit(algorithm: fn(&str) -> RateLimitPolicyBuilder
         names.iter().map(|name| Arc::new(algorithm(name).build().unwrap())).collect();
     let charge = |policy: &Arc<RateLimitPolicy>| Charge::new(user(0), policy.clone(), 1);
     let charges: Charges = policies.iter().map(charge).collect();
-    assert!(passes(&*store, &charges), "the store knows its buckets now");
+    (0..asked_before).for_each(|_| asks(&store, &charges));
     clock.advance(Duration::from_secs(7_200));
 
     let (same_store, same_charges, same_clock) = (store.clone(), charges.clone(), clock.clone());
     let happens = move || {
         same_clock.advance(Duration::from_secs(3_600));
-        assert!(passes(&*same_store, &same_charges));
+        takes(&same_store, &same_charges);
     };
     *meanwhile.lock().unwrap() = Some(Box::new(happens));
     assert!(passes(&*store, &charges), "there were two units all the time");
@@ -82,7 +109,14 @@ fn nobody_is_denied_for_having_been_held_up() {
     ];
     for algorithm in algorithms {
         for names in [&["a"][..], &["a", "b"], &["a", "b", "c", "d", "e"]] {
-            asks_while_another_takes_a_unit(algorithm, names);
+            for asked_before in [0, 1] {
+                asks_while_another_takes_a_unit(algorithm, names, asked_before, asks);
+            }
+        }
+    }
+    for names in [&["a"][..], &["a", "b"]] {
+        for asked_before in [0, 1] {
+            asks_while_another_takes_a_unit(algorithms[0], names, asked_before, settles);
         }
     }
 }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use rate_limit_core::ManualClock;
 use rate_limit_tower::{
-    AccessLists, Decision, Network, PenaltyLadder, RateLimitLayer, RateLimitPolicy, Verdict,
+    AccessLists, Decision, Network, PenaltyLadder, RateLimitLayer, RateLimitPolicy, Rule, Verdict,
 };
 use serde_json::json;
 use tower::Layer;
 
 use crate::support::{
-    NEW_YEAR, Never, Probe, ask, field, has_no_limit_fields, json, limit, number,
+    NEW_YEAR, Never, Probe, ask, call_now, field, get, has_no_limit_fields, json, limit, number,
 };
 
 #[test]
@@ -47,6 +47,48 @@ fn denial() {
             "retry_after": 15,
         })
     );
+}
+
+/// What denials say is written once for each policy and rule, so each has to find its own.
+#[test]
+fn each_denial_tells_of_its_own_policy_and_rule() {
+    let clock = ManualClock::new();
+    let policy = |name: &str, limit, seconds| {
+        RateLimitPolicy::per(limit, Duration::from_secs(seconds)).named(name).fixed_window()
+    };
+    let site = Rule::new("site").policy(policy("minute", 1, 60)).policy(policy("day", 2, 86_400));
+    let page = |name: &str, url: &str| {
+        let rule = Rule::new(name).group("pages").path(&format!("/{name}")).documentation_url(url);
+        rule.policy(policy(name, 1_000, 60))
+    };
+    let layer = limit(&clock)
+        .rule(site)
+        .rule(page("a", "https://example.com/a"))
+        .rule(page("b", "https://example.com/b"))
+        .build()
+        .unwrap();
+    let mut service = layer.layer(Probe::default());
+    let mut told = |path: &str| {
+        let response = call_now(&mut service, get(path)).unwrap();
+        let problem = if response.status() == 200 { json!({}) } else { json(response) };
+        (problem["violated-policies"].clone(), problem["documentation_url"].clone())
+    };
+    told("/a");
+    for _ in 0..2 {
+        for (path, url) in [
+            ("/a", json!("https://example.com/a")),
+            ("/b", json!("https://example.com/b")),
+            ("/c", json!(null)),
+        ] {
+            assert_eq!(told(path), (json!(["minute"]), url));
+        }
+    }
+    clock.advance(Duration::from_secs(60));
+    told("/c");
+    clock.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        assert_eq!(told("/c"), (json!(["day"]), json!(null)));
+    }
 }
 
 #[test]
