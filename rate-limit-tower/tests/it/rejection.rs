@@ -58,7 +58,7 @@ fn each_denial_tells_of_its_own_policy_and_rule() {
     };
     let site = Rule::new("site").policy(policy("minute", 1, 60)).policy(policy("day", 2, 86_400));
     let page = |name: &str, url: &str| {
-        let rule = Rule::new(name).group("pages").path(&format!("/{name}")).documentation_url(url);
+        let rule = Rule::new(name).group("pages").path(format!("/{name}")).documentation_url(url);
         rule.policy(policy(name, 1_000, 60))
     };
     let layer = limit(&clock)
