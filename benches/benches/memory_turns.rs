@@ -11,7 +11,7 @@
 
 use std::hint::black_box;
 use std::net::IpAddr;
-use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use governor::clock::QuantaClock;
@@ -84,17 +84,26 @@ fn alone<K>(
 }
 
 /// All questions are made before, so that everybody asks all the time; the slowest thread counts.
+///
+/// Each thread has a processor of its own, and begins when all of them run: left to the operating
+/// system they often run one after the other, and whoever is alone is fast.
 fn together<K: Sync>(
     questions: &[K],
     threads: usize,
     start: usize,
     ask: &(impl Fn(usize, &K) -> bool + Sync),
 ) -> f64 {
-    let ready = Barrier::new(threads);
+    let processors = core_affinity::get_core_ids().unwrap();
+    assert!(processors.len() >= threads, "{threads} threads need as many processors");
+    let running = AtomicUsize::new(0);
     let turn = |thread: usize| {
+        assert!(core_affinity::set_for_current(processors[thread]));
         let skipped = (start + thread * questions.len() / threads) % questions.len();
         let mut coming = questions.iter().cycle().skip(skipped);
-        ready.wait();
+        running.fetch_add(1, Ordering::Relaxed);
+        while running.load(Ordering::Relaxed) < threads {
+            std::hint::spin_loop();
+        }
         let begin = now();
         for _ in 0..ON_TWO_THREADS {
             black_box(ask(thread, black_box(coming.next().unwrap())));

@@ -13,6 +13,7 @@
 use std::time::Duration;
 
 use crate::fixed_window::FixedWindow;
+use crate::outcome::{Outcome, PolicyVerdict};
 use crate::packed::PackedState;
 use crate::sliding_log::SlidingLog;
 use crate::sliding_window::SlidingWindow;
@@ -106,6 +107,21 @@ pub trait BucketRule {
     /// Takes `units` without a test, up to full debt. Returns the units that found no room.
     fn add(&self, state: &mut Self::State, now: Timestamp, units: u64) -> u64;
 
+    /// All of a decision over one charge: brings the state up to date, tests whether `units` fit,
+    /// and if so takes `taken`, which is all of them, or none if somebody else denies the request.
+    ///
+    /// Step by step, unless a rule knows a shorter way to the same answer.
+    #[inline]
+    fn test_and_take(
+        &self,
+        state: &mut Self::State,
+        now: Timestamp,
+        units: u64,
+        taken: u64,
+    ) -> (Healed, Outcome) {
+        step_by_step(self, state, now, (units, taken))
+    }
+
     /// Units that fit now.
     fn remaining(&self, state: &Self::State, now: Timestamp) -> u64;
 
@@ -149,6 +165,26 @@ pub trait BucketRule {
     fn unpack(&self, _packed: PackedState) -> Option<Self::State> {
         None
     }
+}
+
+/// What [`BucketRule::test_and_take`] is made of.
+#[inline]
+pub(crate) fn step_by_step<R: BucketRule + ?Sized>(
+    rule: &R,
+    state: &mut R::State,
+    now: Timestamp,
+    (units, taken): (u64, u64),
+) -> (Healed, Outcome) {
+    let healed = rule.bring_up_to_date(state, now);
+    let wait = if units == 0 { Wait::Now } else { rule.wait(state, now, units) };
+    let (verdict, taken) = match wait {
+        Wait::Now => (PolicyVerdict::Admit, taken),
+        Wait::After(_) | Wait::Never => (PolicyVerdict::Deny, 0),
+    };
+    let charged = (taken > 0).then(|| rule.charge(state, now, taken));
+    let remaining = rule.remaining(state, now);
+    let reset_nanos = rule.reset_nanos(state, now);
+    (healed, Outcome { verdict, remaining, reset_nanos, wait, charged })
 }
 
 /// Something to do with a rule and its state. Written once, it is compiled for every algorithm, so

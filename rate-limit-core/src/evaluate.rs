@@ -255,14 +255,10 @@ struct TestAndTake {
 impl Visitor for TestAndTake {
     type Output = (Healed, Outcome);
 
+    #[allow(clippy::inline_always, reason = "measured: what it answers is not copied")]
+    #[inline(always)]
     fn visit<R: BucketRule>(self, rule: &R, state: &mut R::State) -> (Healed, Outcome) {
         let Self { now, units, allowed } = self;
-        let (healed, wait) = Test { now, units }.visit(rule, state);
-        let (verdict, units) = match wait {
-            Wait::Now => (PolicyVerdict::Admit, if allowed { units } else { 0 }),
-            Wait::After(_) | Wait::Never => (PolicyVerdict::Deny, 0),
-        };
-        let Taken { charged, remaining, reset_nanos } = Take { now, units }.visit(rule, state);
-        (healed, Outcome { verdict, remaining, reset_nanos, wait, charged })
+        rule.test_and_take(state, now, units, if allowed { units } else { 0 })
     }
 }

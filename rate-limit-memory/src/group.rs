@@ -61,13 +61,6 @@ pub(crate) struct Tag(pub(crate) u64);
 
 impl Tag {
     pub(crate) const NOBODY: Self = Self(0);
-
-    /// The slot that a bucket gets if it is free. From other bits than the group.
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "less than the number of slots")]
-    pub(crate) const fn likely_slot(self) -> usize {
-        (((self.0 & 0xffff_ffff) * SLOTS as u64) >> 32) as usize
-    }
 }
 
 /// The even version of a group at the moment at which it was read.
@@ -126,6 +119,7 @@ impl<'a> Group<'a> {
     }
 
     /// Begins to read unless somebody is writing.
+    #[inline]
     pub(crate) fn version_if_free(self) -> Option<Version> {
         let version = self.version_word().load(Ordering::Acquire);
         version.is_multiple_of(2).then_some(Version(version))
@@ -175,12 +169,14 @@ impl<'a> Group<'a> {
     /// The slot of `tag`, if it has one here.
     #[inline]
     pub(crate) fn find(self, tag: Tag) -> Option<usize> {
-        // Known before anything is read, so that the processor need not guess where to go on.
-        let likely = tag.likely_slot();
-        if self.tag(likely) == tag {
-            return Some(likely);
+        // All tags are compared, and nothing is decided before the last one: a processor that had to
+        // guess which of them it will be would be wrong most of the time, and begin anew only when
+        // the tags have come from memory.
+        let mut slot = SLOTS;
+        for (number, word) in self.tag_words().iter().enumerate() {
+            slot = if word.load(Ordering::Acquire) == tag.0 { number } else { slot };
         }
-        self.tag_words().iter().position(|word| word.load(Ordering::Acquire) == tag.0)
+        (slot < SLOTS).then_some(slot)
     }
 
     #[inline]

@@ -2,11 +2,11 @@
 //! [`Store::transact`] without lists, records and room for what is new.
 
 use rate_limit_core::{
-    Charge, Charges, Clock, Outcome, Outcomes, PackedRecord, TimeAxis, Timestamp, evaluate_packed,
-    evaluate_packed_all,
+    Charge, Charges, Clock, Outcome, Outcomes, PackedRecord, PackedState, TimeAxis, Timestamp,
+    evaluate_packed, evaluate_packed_all,
 };
 
-use crate::group::Writing;
+use crate::group::{Group, Version, Writing};
 use crate::key::Key;
 use crate::store::Store;
 use crate::sync::Backoff;
@@ -16,14 +16,31 @@ use crate::table::Found;
 pub(crate) const FEW: usize = 4;
 
 impl<C: Clock> Store<C> {
-    /// Decides a single charge on a bucket that is known and lies in the table, which is what nearly
-    /// every request finds. `None` if it is not such a bucket, and then nothing was done.
+    /// Decides a single charge on a bucket that lies in its first group, which nobody is writing:
+    /// what nearly every request finds. `None` if it is otherwise, and then nothing was done.
     #[inline]
+    pub(crate) fn decide_at_once(&self, charge: &Charge, key: Key) -> Option<Outcome> {
+        let home = self.table.home(key);
+        let group = self.table.group(home.first);
+        // The bucket is on its way while the clock is read; see `group` for why that is right.
+        group.fetch();
+        let axis = charge.policy().axis();
+        let now = self.now(axis);
+        let version = group.version_if_free()?;
+        if version.is_after(now.monotonic) {
+            return None;
+        }
+        let slot = group.find(home.tag)?;
+        let (outcome, changed) = evaluate_packed(charge, Some(group.state(slot)), now.on(axis))?;
+        conclude(group, version, slot, changed, now.monotonic).then_some(outcome)
+    }
+
+    /// Decides a single charge on a bucket that is known and lies in the table: looks into both of
+    /// its groups, waits for whoever writes, and begins anew if something has changed meanwhile.
+    /// `None` if it is not such a bucket, and then nothing was done.
     pub(crate) fn decide_known(&self, charge: &Charge, key: Key) -> Option<Outcome> {
         let home = self.table.home(key);
         let axis = charge.policy().axis();
-        // The bucket is on its way while the clock is read; see `group` for why that is right.
-        self.table.group(home.first).fetch();
         let mut backoff = Backoff::default();
         loop {
             let mut now = self.now(axis);
@@ -32,18 +49,8 @@ impl<C: Clock> Store<C> {
                 now = self.now(axis);
             }
             let stored = group.state(spot.slot);
-            let (outcome, changed) = evaluate_packed(charge, Some(stored), now)?;
-            let is_done = match changed {
-                None => group.is_still(version),
-                Some(state) => match group.try_write(version) {
-                    Some(mut writing) => {
-                        writing.set_state(spot.slot, state, now.monotonic);
-                        true
-                    }
-                    None => false,
-                },
-            };
-            if is_done {
+            let (outcome, changed) = evaluate_packed(charge, Some(stored), now.on(axis))?;
+            if conclude(group, version, spot.slot, changed, now.monotonic) {
                 return Some(outcome);
             }
             backoff.wait();
@@ -83,6 +90,24 @@ impl<C: Clock> Store<C> {
                 return Some(outcomes);
             }
             backoff.wait();
+        }
+    }
+}
+
+/// Writes the state that a bucket is to have, if any, provided that its group is still as it was
+/// under `version`. Says whether it was.
+#[inline]
+fn conclude(
+    group: Group<'_>,
+    version: Version,
+    slot: usize,
+    changed: Option<PackedState>,
+    at: Timestamp,
+) -> bool {
+    match changed {
+        None => group.is_still(version),
+        Some(state) => {
+            group.try_write(version).map(|mut writing| writing.set_state(slot, state, at)).is_some()
         }
     }
 }

@@ -118,13 +118,16 @@ impl<C: Clock> MemoryRepository<C> {
         self.store.decide_few_known(charges, keys.get(..charges.len())?)
     }
 
-    /// Decides any charges. Never inlined, so that its lists take no room on the stack of a single
-    /// one.
+    /// Decides any charges. Never inlined, so that what it needs takes neither room on the stack nor
+    /// registers from a single one.
     #[inline(never)]
     fn acquire_all(&self, charges: &Charges) -> Acquire {
-        if charges.len() > 1
-            && let Some(outcomes) = self.acquire_few(charges)
-        {
+        if let Some(charge) = charges.single() {
+            let key = self.keys.digest(charge.identity()).bucket(charge.policy());
+            if let Some(outcome) = self.store.decide_known(charge, key) {
+                return Answer::ready(Outcomes::one(outcome));
+            }
+        } else if let Some(outcomes) = self.acquire_few(charges) {
             return Answer::ready(outcomes);
         }
         let place = |(policy, digest)| self.store.place(digest, policy);
@@ -138,7 +141,7 @@ impl<C: Clock> RateLimitRepository for MemoryRepository<C> {
     fn acquire(&self, charges: &Charges) -> Acquire {
         if let Some(charge) = charges.single() {
             let key = self.keys.digest(charge.identity()).bucket(charge.policy());
-            if let Some(outcome) = self.store.decide_known(charge, key) {
+            if let Some(outcome) = self.store.decide_at_once(charge, key) {
                 // Only now, because an answer is a large value to move.
                 return Answer::ready(Outcomes::one(outcome));
             }

@@ -101,8 +101,7 @@ pub(crate) fn insert<C: Clock>(
     keep: &[Spot],
 ) -> Option<Spot> {
     let groups = [home.first, room.table.other(home.tag, home.first)];
-    let (debt_nanos, mut spot) =
-        least(held, (groups, home.tag.likely_slot()), keep, &mut room.debts)?;
+    let (debt_nanos, mut spot) = least(held, groups, keep, &mut room.debts)?;
     if debt_nanos > 0 {
         let way = room.vain.is_worth_a_search(home.tag).then(|| {
             let way = make_way(room.table, held, groups, keep, &mut room.debts);
@@ -119,21 +118,21 @@ pub(crate) fn insert<C: Clock>(
     Some(spot)
 }
 
-/// The first place of two groups that is nobody's, beginning with the likely one; otherwise the one
-/// that has been free for longest, otherwise the one with the least debt; with that debt.
+/// The first place of two groups that is nobody's, otherwise the one that has been free for longest,
+/// otherwise the one with the least debt; with that debt.
 ///
 /// Free places whose owner may come back soon are spared, because looking a bucket up is cheaper
 /// than bringing it in again.
 fn least<C: Clock>(
     held: &Held<'_>,
-    (groups, likely): ([usize; 2], usize),
+    groups: [usize; 2],
     keep: &[Spot],
     debts: &mut Debts<'_, C>,
 ) -> Option<(u64, Spot)> {
     let mut least: Option<((u64, Reverse<u64>), Spot)> = None;
     for number in groups {
         let group = held.group(number)?;
-        for slot in (likely..SLOTS).chain(0..likely) {
+        for slot in 0..SLOTS {
             let (tag, spot) = (group.tag(slot), Spot { group: number, slot });
             if tag == Tag::NOBODY {
                 return Some((0, spot));

@@ -87,8 +87,8 @@ impl Table {
         // Neither wraps for a group that exists; for another one there is nothing at the place or
         // a group, and both are as good.
         let begin = number.wrapping_mul(WORDS).wrapping_add(self.skipped);
-        let words = self.words.get(begin..).and_then(<[AtomicU64]>::first_chunk);
-        Group::new(words.unwrap_or(&self.nowhere))
+        let words = self.words.get(begin..begin.wrapping_add(WORDS));
+        Group::new(words.and_then(<[AtomicU64]>::first_chunk).unwrap_or(&self.nowhere))
     }
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = Group<'_>> {
