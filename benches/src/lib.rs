@@ -13,8 +13,7 @@ use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
 use governor::{Quota, RateLimiter};
 use rate_limit_core::{
-    Answer, Charge, Charges, ClientIdentity, PolicyError, PolicyVerdict, RateLimitPolicy,
-    RateLimitRepository,
+    Answer, Charge, Charges, ClientIdentity, PolicyError, RateLimitPolicy, RateLimitRepository,
 };
 
 /// Whether the measured decisions admit or deny.
@@ -88,9 +87,10 @@ pub fn charges(address: IpAddr, policies: &[Arc<RateLimitPolicy>]) -> Charges {
 pub fn decide(store: &impl RateLimitRepository, charges: &Charges) -> bool {
     // By reference, because an answer is a large value and nobody keeps this one.
     match &store.acquire(charges) {
-        Answer::Ready(Ok(outcomes)) => {
-            outcomes.iter().all(|outcome| outcome.verdict == PolicyVerdict::Admit)
-        }
+        Answer::Ready(Ok(outcomes)) => match outcomes.single() {
+            Some(outcome) => !outcome.is_violated(),
+            None => outcomes.iter().all(|outcome| !outcome.is_violated()),
+        },
         _ => false,
     }
 }

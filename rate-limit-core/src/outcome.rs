@@ -80,6 +80,12 @@ impl Outcomes {
         self.0.push(outcome);
     }
 
+    /// The answer if there was a single charge, as there nearly always is.
+    #[inline]
+    pub const fn single(&self) -> Option<&Outcome> {
+        self.0.only()
+    }
+
     /// The outcome of the charge at `index`.
     pub fn get(&self, index: usize) -> Option<&Outcome> {
         self.0.get(index)

@@ -1,8 +1,12 @@
 //! The clock of the operating system, and beside it the processor's counter.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use rate_limit_core::{Clock, Timestamp};
+
+use self::monotonic::Origin;
+
+mod monotonic;
 
 #[cfg(feature = "quanta")]
 mod counter;
@@ -18,16 +22,15 @@ pub use counter::TimeStampCounterClock;
 /// `quanta`.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {
-    origin: Instant,
+    origin: Origin,
 }
 
 const DAY_NANOS: u64 = 24 * 3_600 * 1_000_000_000;
 
 impl SystemClock {
     /// A clock whose monotonic axis begins a day ago.
-    #[allow(clippy::disallowed_methods, reason = "this is the place where the clock is read")]
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self { origin: Origin::now() }
     }
 }
 
@@ -40,11 +43,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Timestamp {
-        let elapsed = self.origin.elapsed();
-        // Seconds and nanoseconds apart: `as_nanos` would compute in 128 bits.
-        let nanos = elapsed.as_secs().saturating_mul(1_000_000_000);
-        let nanos = nanos.saturating_add(u64::from(elapsed.subsec_nanos()));
-        Timestamp::from_nanos(nanos.saturating_add(DAY_NANOS))
+        Timestamp::from_nanos(self.origin.elapsed_nanos().saturating_add(DAY_NANOS))
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the place where the clock is read")]

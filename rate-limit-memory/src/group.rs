@@ -77,14 +77,12 @@ pub(crate) struct Writing<'a> {
 }
 
 impl Version {
-    /// The last instant that a version can name. Timestamps beyond are as good as this one.
-    const LAST_NANOS: u64 = 1 << 62;
-
     /// The one after this, of a group that is changed at an instant.
     #[inline]
     fn next(self, at: Timestamp) -> Self {
-        // Sixty-three bits do not run out: at a change per nanosecond they last 292 years.
-        Self(self.0.wrapping_add(2).max(at.as_nanos().min(Self::LAST_NANOS) << 1))
+        // Sixty-three bits do not run out: at a change per nanosecond they last 292 years. A later
+        // instant than that is none that a version can name, and the next number has to do.
+        Self(self.0.wrapping_add(2).max(at.as_nanos() << 1))
     }
 
     /// Whether the group has been changed since an instant, if that may be so.

@@ -33,14 +33,18 @@ const LINE_WORDS: usize = 64 / size_of::<AtomicU64>();
 pub(crate) fn provide_huge_pages(words: &[AtomicU64]) {
     #[cfg(all(target_os = "linux", not(any(loom, miri))))]
     {
+        use nix::sys::mman::{MmapAdvise, madvise};
+
         const HUGE_PAGE_BYTES: usize = 2 << 20;
 
         let begin = words.as_ptr().align_offset(HUGE_PAGE_BYTES / size_of::<AtomicU64>());
         if let Some(words) = words.get(begin..) {
-            let begin = words.as_ptr().cast_mut().cast();
+            let begin = std::ptr::NonNull::from(words).cast();
             // SAFETY: the advice is about memory that a reference has just given, and leaves what is
             // in it as it is. Where it cannot be followed, the pages stay as they are.
-            unsafe { libc::madvise(begin, size_of_val(words), libc::MADV_HUGEPAGE) };
+            let advised = unsafe { madvise(begin, size_of_val(words), MmapAdvise::MADV_HUGEPAGE) };
+            // It stays a hint: a kernel may have been built without such pages.
+            advised.unwrap_or_default();
         }
     }
     #[cfg(not(all(target_os = "linux", not(any(loom, miri)))))]

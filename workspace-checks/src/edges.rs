@@ -55,8 +55,8 @@ pub const ROOMS: [Room; 7] = [
             "thiserror",
             "zerocopy",
         ],
-        // `libc` is how Linux is asked for large pages.
-        conditional: &["libc", "loom", "quanta"],
+        // `nix` is how Linux is asked for the time and for large pages.
+        conditional: &["loom", "nix", "quanta"],
         out_of_reach: &[
             "axum",
             "http",
