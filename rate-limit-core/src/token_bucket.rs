@@ -164,9 +164,11 @@ impl BucketRule for TokenBucket {
             } else {
                 Wait::Never
             };
+            // Whoever asks for one unit and is denied finds none, which takes no division to see.
+            let is_empty = refilled_nanos < self.interval_nanos;
             let outcome = Outcome {
                 verdict: PolicyVerdict::Deny,
-                remaining: self.intervals(refilled_nanos),
+                remaining: if is_empty { 0 } else { self.intervals(refilled_nanos) },
                 reset_nanos: owed_nanos,
                 wait,
                 charged: None,

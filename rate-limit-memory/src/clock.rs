@@ -30,7 +30,7 @@ const DAY_NANOS: u64 = 24 * 3_600 * 1_000_000_000;
 impl SystemClock {
     /// A clock whose monotonic axis begins a day ago.
     pub fn new() -> Self {
-        Self { origin: Origin::now() }
+        Self { origin: Origin::ago(DAY_NANOS) }
     }
 }
 
@@ -43,7 +43,7 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Timestamp {
-        Timestamp::from_nanos(self.origin.elapsed_nanos().saturating_add(DAY_NANOS))
+        Timestamp::from_nanos(self.origin.elapsed_nanos())
     }
 
     #[allow(clippy::disallowed_methods, reason = "this is the place where the clock is read")]

@@ -170,11 +170,11 @@ impl<'a> Group<'a> {
         // All tags are compared, and nothing is decided before the last one: a processor that had to
         // guess which of them it will be would be wrong most of the time, and begin anew only when
         // the tags have come from memory.
-        let mut slot = SLOTS;
-        for (number, word) in self.tag_words().iter().enumerate() {
+        let mut slot = 0;
+        for (number, word) in self.tag_words().iter().enumerate().skip(1) {
             slot = if word.load(Ordering::Acquire) == tag.0 { number } else { slot };
         }
-        (slot < SLOTS).then_some(slot)
+        (self.tag(slot) == tag).then_some(slot)
     }
 
     #[inline]
