@@ -57,9 +57,10 @@ fn store() -> Arc<Store> {
 }
 
 /// Digests are the same in every run of the model, and the first four of these users fill the
-/// smallest store. Some others have all their places in one group, so that nothing could move.
+/// smallest store, which `the_users_fill_the_store` holds them to. Some others have all their places
+/// in one group, so that nothing could move.
 fn user(number: usize) -> ClientIdentity {
-    ClientIdentity::user((number + 4).to_string()).unwrap()
+    ClientIdentity::user(number.to_string()).unwrap()
 }
 
 fn take(store: &impl RateLimitRepository, charges: &Charges) -> Outcomes {
@@ -106,6 +107,16 @@ fn owed(store: &Store, policy: &Arc<RateLimitPolicy>, clients: usize) -> u64 {
 fn forgiven(store: &Store, policy: &Arc<RateLimitPolicy>) -> u64 {
     let interval = policy.window() / u32::try_from(policy.limit()).unwrap();
     u64::try_from(store.stats().forgiven.as_nanos() / interval.as_nanos()).unwrap()
+}
+
+#[test]
+fn the_users_fill_the_store() {
+    explore(0, || {
+        let (store, policy) = (store(), policy("p", 3));
+        let charged = (0..CAP).map(|number| passes(&store, &charge(user(number), &policy, 1)));
+        assert_eq!(charged.sum::<u64>(), CAP as u64);
+        assert_eq!((store.stats().taken, store.stats().evicted_in_debt), (CAP, 0));
+    });
 }
 
 #[test]
