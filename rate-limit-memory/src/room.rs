@@ -272,3 +272,56 @@ mod tests {
         assert_eq!(lost, 0);
     }
 }
+
+/// What a store's own models cannot steer to: tags with both of their places in one group.
+#[cfg(all(test, loom))]
+mod models {
+    use std::sync::Arc;
+
+    use rate_limit_core::ManualClock;
+    use smallvec::smallvec;
+
+    use crate::table::Pages;
+
+    use super::*;
+
+    /// Puts a newcomer with a debt into a group that has both of its places. Returns the debt that was
+    /// lost for it.
+    fn come(table: &Table, number: usize, tag: u64, debt: u64) -> u64 {
+        let (clock, vain, counters) = (ManualClock::new(), Vain::default(), Counters::default());
+        let now = Now { monotonic: Timestamp::ORIGIN, utc: Timestamp::ORIGIN };
+        let debts = Debts::new(&clock, now, TimeAxis::Monotonic);
+        let mut room = Room { table, debts, vain: &vain, counters: &counters };
+        let home = Home { tag: Tag(tag), first: number };
+        assert_eq!(table.other(home.tag, number), number, "it has no other group");
+        let mut held = Held::waiting(table, smallvec![number]);
+        let state = PackedState { full_at: Timestamp::from_nanos(debt), counts: [0, 0] };
+        insert(&mut room, &mut held, (home, state), &[]).unwrap();
+        u64::try_from(counters.read(0, 0, 0).forgiven.as_nanos()).unwrap()
+    }
+
+    /// Two newcomers want the last free place: one in its own group, the other for a bucket that is
+    /// to make way for it. One bucket goes, and it is counted.
+    #[test]
+    fn a_bucket_that_makes_way_takes_no_place_that_was_taken_meanwhile() {
+        loom::model(|| {
+            let table = Arc::new(Table::new(2 * SLOTS, Pages::Usual).unwrap());
+            // In the first group all could go to the other one.
+            let across = |slot: u64| Tag(u64::MAX - 1 - 2 * slot);
+            let there = [(0, 0, across(0), 10), (0, 1, across(1), 20), (1, 0, Tag(2), 40)];
+            for (group, slot, tag, debt) in there {
+                let state = PackedState { full_at: Timestamp::from_nanos(debt), counts: [0, 0] };
+                table.group(group).write().set(slot, tag, state, Timestamp::ORIGIN);
+            }
+            let newcomer = {
+                let table = table.clone();
+                loom::thread::spawn(move || come(&table, 1, 4, 80))
+            };
+            let lost = come(&table, 0, 6, 160) + newcomer.join().unwrap();
+            let debts =
+                table.groups().flat_map(|group| (0..SLOTS).map(move |slot| group.full_at(slot)));
+            let left: u64 = debts.map(Timestamp::as_nanos).sum();
+            assert_eq!(left + lost, 10 + 20 + 40 + 80 + 160);
+        });
+    }
+}
