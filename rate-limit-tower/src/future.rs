@@ -40,14 +40,9 @@ pin_project! {
     where
         S: Service<Request<B>>,
     {
-        /// Somebody is still being asked. Keeps the service that is ready, and what to call it with.
-        Waiting {
-            waiting: Waiting,
-            subject: Subject,
-            ready: S,
-            request: Request<B>,
-            shared: Arc<Shared<R>>,
-        },
+        /// Somebody is still being asked. Boxed, because it is most of what a future can be, and those
+        /// that wait for nobody are moved more often than once: frameworks box them as well.
+        Waiting { asked: Box<Asked<S, B, R>> },
         /// The inner service is working.
         Forwarding { #[pin] response: S::Future, decided: Decided<R> },
         /// The store is told what the request has cost; nobody sees the response before.
@@ -62,6 +57,15 @@ pin_project! {
         /// The response was handed out.
         Done,
     }
+}
+
+/// Who is being asked, the service that is ready, and what to call it with.
+struct Asked<S, B, R> {
+    waiting: Waiting,
+    subject: Subject,
+    ready: S,
+    request: Request<B>,
+    shared: Arc<Shared<R>>,
 }
 
 impl<S, B, R> ResponseFuture<S, B, R>
@@ -82,14 +86,15 @@ where
     }
 
     /// Somebody is still being asked: `ready` is kept until the answer is there.
-    pub(crate) const fn waiting(
+    pub(crate) fn waiting(
         waiting: Waiting,
         subject: Subject,
         ready: S,
         request: Request<B>,
         shared: Arc<Shared<R>>,
     ) -> Self {
-        Self { state: State::Waiting { waiting, subject, ready, request, shared } }
+        let asked = Box::new(Asked { waiting, subject, ready, request, shared });
+        Self { state: State::Waiting { asked } }
     }
 }
 
@@ -99,13 +104,8 @@ where
     R: RateLimitRepository + 'static,
 {
     /// What was waited for is known: `ready` is called, or not at all.
-    fn answered(
-        answered: &mut Answered,
-        subject: &Subject,
-        ready: &mut S,
-        mut request: Request<B>,
-        shared: &Arc<Shared<R>>,
-    ) -> Self {
+    fn answered(answered: &mut Answered, asked: Asked<S, B, R>) -> Self {
+        let Asked { ref subject, mut ready, mut request, ref shared, .. } = asked;
         match Following::of(answered, subject, &request, shared) {
             Following::Pass(mut passing) => {
                 passing.hand_over(shared, request.extensions_mut());
@@ -128,13 +128,10 @@ where
         let mut state = self.project().state;
         loop {
             match state.as_mut().project() {
-                StateProjection::Waiting { waiting, .. } => {
-                    let mut answered = ready!(Pin::new(waiting).poll(cx));
-                    if let TakenState::Waiting { subject, mut ready, request, shared, .. } =
-                        take(&mut state)
-                    {
-                        let (answered, ready) = (&mut answered, &mut ready);
-                        state.set(State::answered(answered, &subject, ready, request, &shared));
+                StateProjection::Waiting { asked } => {
+                    let mut answered = ready!(Pin::new(&mut asked.waiting).poll(cx));
+                    if let TakenState::Waiting { asked } = take(&mut state) {
+                        state.set(State::answered(&mut answered, *asked));
                     }
                 }
                 StateProjection::Forwarding { response, decided } => {
