@@ -167,6 +167,12 @@ impl Proxy {
     pub fn refuse(&self) -> Result<(), TestbedError> {
         self.control.send_modify(|control| control.doors = Doors::Closed);
         self.await_listening(false)?;
+        // A process that this one is just starting has a copy of the socket until it becomes another
+        // program, and for so long the system accepts connections all the same.
+        crate::wait::until("the proxy's port refuses", Duration::from_secs(30), || {
+            std::net::TcpStream::connect(self.address())
+                .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+        })?;
         self.reset_existing();
         Ok(())
     }

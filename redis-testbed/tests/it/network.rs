@@ -1,5 +1,8 @@
 //! The proxy.
 
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use redis::Value;
@@ -112,6 +115,29 @@ fn refusing_refuses_until_it_is_healed_on_the_same_port() {
         bed.proxy.heal().unwrap();
         increment(&mut bed.connect().unwrap()).unwrap();
     }
+}
+
+/// Until a new process becomes another program, it has a copy of every socket of this one.
+#[test]
+fn refusing_refuses_while_processes_are_started() {
+    let bed = Bed::start();
+    let ended = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                assert!(Command::new("true").status().unwrap().success());
+            }
+        });
+        let refused = (0..200).try_for_each(|_| {
+            bed.proxy.refuse().map_err(|error| error.to_string())?;
+            let refused = bed.connect().map(drop).unwrap_err();
+            bed.proxy.heal().map_err(|error| error.to_string())?;
+            refused.is_connection_refusal().then_some(()).ok_or(refused.to_string())
+        });
+        ended.store(true, Ordering::Relaxed);
+        starting.join().unwrap();
+        assert_eq!(refused, Ok(()));
+    });
 }
 
 #[test]
