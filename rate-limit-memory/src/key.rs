@@ -152,3 +152,23 @@ impl Hasher for Taken {
         self.0 = bits;
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    /// Also of a digest that cancels out against that of the policy, or nearly so.
+    #[test]
+    fn no_bucket_has_the_tag_of_nobody_and_each_tells_its_axis() {
+        let monotonic = RateLimitPolicy::per_minute(1).build().unwrap();
+        let utc = RateLimitPolicy::per_minute(1).aligned_window().build().unwrap();
+        for (policy, axis) in [(monotonic, TimeAxis::Monotonic), (utc, TimeAxis::Utc)] {
+            for high in 0..8_u128 {
+                let digest = IdentityDigest(policy.bucket_digest() ^ high << 64);
+                let tag = digest.bucket(&policy).tag();
+                assert_ne!(tag, Tag::NOBODY);
+                assert_eq!(tag.axis(), axis);
+            }
+        }
+    }
+}

@@ -12,10 +12,9 @@ use crate::time::{Now, Timestamp};
 /// for stores that keep what has a fixed size in words.
 ///
 /// `stored` is `None` if the store has no state, and `now` is the instant on the axis of the charge's
-/// policy. The answer comes with the state that has to be
-/// stored, or `None` if it stays as it is, which is so for every denial of a sound state. `None`
-/// as a whole if the policy needs more than that: it has a penalty ladder, or its state has no
-/// fixed size.
+/// policy. The answer comes with the state that has to be stored, or `None` if it stays as it is,
+/// which is so for every denial of a sound state. `None` as a whole if the policy needs more than
+/// that: it has a penalty ladder, or its state has no fixed size.
 ///
 /// # Example: a denial has nothing to store
 ///

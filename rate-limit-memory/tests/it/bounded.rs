@@ -59,6 +59,25 @@ fn g11_expired_buckets_go_before_any_that_is_in_debt() {
     }
 }
 
+/// The same of windows that follow the time of day, which has nothing to do with the axis of others.
+#[test]
+fn g11_expired_windows_of_the_day_go_before_any_that_is_in_debt() {
+    let clock = ManualClock::new();
+    let store = store(&clock, CAP);
+    let aligned = policy(RateLimitPolicy::per_minute(10).aligned_window());
+    (0..CAP / 2).for_each(|number| assert!(ask(&store, user(number), &aligned, 10)));
+    clock.advance(Duration::from_secs(61));
+    let debtors = policy(RateLimitPolicy::per_hour(10));
+    (CAP..CAP * 3 / 2).for_each(|number| assert!(ask(&store, user(number), &debtors, 10)));
+    for round in 2..12 {
+        clock.advance(Duration::from_secs(61));
+        (0..CAP / 10)
+            .for_each(|number| assert!(ask(&store, user(CAP * round + number), &aligned, 1)));
+    }
+    assert_eq!(store.stats().evicted_in_debt, 0);
+    (CAP..CAP * 3 / 2).for_each(|number| assert!(!ask(&store, user(number), &debtors, 10)));
+}
+
 /// Promise G11: what is lost is counted exactly, and it is little: a flood of three times the cap
 /// takes next to nothing from the tenth with the greatest debts. In one of a hundred processes, each
 /// with a secret of its own, it takes one of these three hundred buckets.
