@@ -206,3 +206,24 @@ where
         })
     }
 }
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use std::convert::Infallible;
+    use std::future::Ready;
+
+    use rate_limit_memory::MemoryRepository;
+    use tower::util::ServiceFn;
+
+    use super::*;
+
+    /// A request of 224 bytes and what is known of it lie in a box while somebody is waited for. What
+    /// is left is what the response will say, and the response of a service that works.
+    #[test]
+    fn a_future_has_no_room_for_what_only_a_wait_needs() {
+        type Inner = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;
+        let bytes = size_of::<ResponseFuture<Inner, (), MemoryRepository>>();
+        let response = size_of::<Response<()>>();
+        assert!(bytes <= 2 * response + 200, "{bytes} bytes");
+    }
+}
