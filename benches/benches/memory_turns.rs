@@ -1,4 +1,4 @@
-//! What `memory_decision` measures of one policy, with the contenders taking turns.
+//! What `memory_decision` measures, with the contenders taking turns.
 //!
 //! ```text
 //! cargo bench -p rate-limit-benches --bench memory_turns [-- ROUNDS]
@@ -9,6 +9,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
 
+use std::fmt;
 use std::hint::black_box;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -118,52 +119,93 @@ fn together<K: Sync>(
     })
 }
 
-/// A store for as many again as ask.
-fn store<C: Clock>(clock: C, everybody: &[IpAddr]) -> MemoryRepositoryBuilder<C> {
-    MemoryRepository::builder().clock(clock).max_keys((everybody.len() * 2).max(64))
+/// One row of the table: who asks, on how many threads, under how many policies.
+#[derive(Clone, Copy)]
+struct Workload {
+    path: Path,
+    keys: usize,
+    spread: Spread,
+    threads: usize,
+    policies: usize,
+}
+
+impl Workload {
+    /// A store for as many buckets again as there will be.
+    fn store<C: Clock>(self, clock: C) -> MemoryRepositoryBuilder<C> {
+        let max_keys = (self.keys * self.policies * 2).max(64);
+        MemoryRepository::builder().clock(clock).max_keys(max_keys)
+    }
+}
+
+impl fmt::Display for Workload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} key{}", self.keys, if self.keys == 1 { "" } else { "s" })?;
+        if self.spread == Spread::Zipf {
+            f.write_str(" by Zipf")?;
+        }
+        if self.policies > 1 {
+            write!(f, ", {} policies", self.policies)?;
+        }
+        write!(f, ", {}", self.path.name())?;
+        if self.threads > 1 { write!(f, ", {} threads", self.threads) } else { Ok(()) }
+    }
+}
+
+/// A limiter for each policy, asked one after the other until one says no: whoever comes before has
+/// then taken its unit in vain.
+fn governors<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
+    let limiters: Vec<_> =
+        (0..workload.policies).map(|_| governor(workload.path, QuantaClock::default())).collect();
+    let ask = move |_, address: &IpAddr| limiters.iter().all(|one| one.check_key(address).is_ok());
+    contender(order, workload.threads, |address| *address, ask, everybody)
+}
+
+/// A table for each policy, asked like the limiters of governor.
+fn floors<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
+    let (burst, interval_nanos) = workload.path.floor_limit();
+    let floor = || Floor::new(TimeStampCounterClock::new(), workload.keys, burst, interval_nanos);
+    let floors: Vec<_> = (0..workload.policies).map(|_| floor()).collect();
+    let ask = move |_, address: &IpAddr| floors.iter().all(|one| one.decide(address));
+    contender(order, workload.threads, |address| *address, ask, everybody)
 }
 
 fn ours<'a, C: Clock + 'a>(
+    workload: Workload,
     order: &'a [IpAddr],
-    threads: usize,
-    path: Path,
     store: MemoryRepositoryBuilder<C>,
     everybody: &[IpAddr],
 ) -> Turn<'a> {
-    let policies = policies(path, 1).unwrap();
+    let policies = policies(workload.path, workload.policies).unwrap();
     let store = store.build().unwrap();
     let given = move |address: &IpAddr| charges(*address, &policies);
-    contender(order, threads, given, move |_, one: &Charges| decide(&store, one), everybody)
+    let ask = move |_, one: &Charges| decide(&store, one);
+    contender(order, workload.threads, given, ask, everybody)
 }
 
 /// Ours with a store for each thread, so that they have nothing in common but the machine.
-fn apart<'a>(order: &'a [IpAddr], threads: usize, path: Path, everybody: &[IpAddr]) -> Turn<'a> {
-    let policies = policies(path, 1).unwrap();
-    let stores: Vec<_> = (0..threads)
-        .map(|_| store(TimeStampCounterClock::new(), everybody).build().unwrap())
+fn apart<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
+    let policies = policies(workload.path, workload.policies).unwrap();
+    let stores: Vec<_> = (0..workload.threads)
+        .map(|_| workload.store(TimeStampCounterClock::new()).build().unwrap())
         .collect();
     let given = move |address: &IpAddr| charges(*address, &policies);
     let ask = move |thread: usize, one: &Charges| decide(&stores[thread], one);
-    contender(order, threads, given, ask, everybody)
+    contender(order, workload.threads, given, ask, everybody)
 }
 
-fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
-    let (everybody, order) = (addresses(keys), spread.order(keys));
+fn row(workload: Workload, rounds: usize) {
+    let (everybody, order) = (addresses(workload.keys), workload.spread.order(workload.keys));
     let order = &order;
-    let limiter = governor(path, QuantaClock::default());
-    let ask = move |_, address: &IpAddr| limiter.check_key(address).is_ok();
-    let (burst, interval_nanos) = path.floor_limit();
-    let floor = Floor::new(TimeStampCounterClock::new(), keys, burst, interval_nanos);
-    let on_counter = || store(TimeStampCounterClock::new(), &everybody);
-    let on_system = || store(SystemClock::new(), &everybody);
+    let on_counter = || workload.store(TimeStampCounterClock::new());
+    let on_system = || workload.store(SystemClock::new());
     let contenders: [Turn<'_>; 7] = [
-        contender(order, threads, |address| *address, ask, &everybody),
-        ours(order, threads, path, on_counter(), &everybody),
-        ours(order, threads, path, on_system(), &everybody),
-        ours(order, threads, path, on_counter().huge_pages(), &everybody),
-        ours(order, threads, path, on_system().huge_pages(), &everybody),
-        contender(order, threads, |address| *address, move |_, one| floor.decide(one), &everybody),
-        apart(order, threads, path, &everybody),
+        governors(workload, order, &everybody),
+        ours(workload, order, on_counter(), &everybody),
+        ours(workload, order, on_system(), &everybody),
+        ours(workload, order, on_counter().huge_pages(), &everybody),
+        ours(workload, order, on_system().huge_pages(), &everybody),
+        floors(workload, order, &everybody),
+        apart(workload, order, &everybody),
     ];
     let mut turns = [const { Vec::new() }; 7];
     for round in 0..rounds {
@@ -173,10 +215,8 @@ fn row(path: Path, keys: usize, spread: Spread, threads: usize, rounds: usize) {
     }
     let [governor, counter, system, huge_counter, huge_system, floor, apart] =
         turns.map(|mut turns| tenth(&mut turns).unwrap());
-    let spread = if spread == Spread::Zipf { " by Zipf" } else { "" };
     println!(
-        "| {keys} keys{spread}, {}, {threads} threads | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
-        path.name(),
+        "| {workload} | {governor:.1} ns | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} | {:.2} |",
         counter / governor,
         system / governor,
         huge_counter / governor,
@@ -194,14 +234,22 @@ fn main() {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let million = 1_000_000;
+    let uniform =
+        |path, keys| Workload { path, keys, spread: Spread::Uniform, threads: 1, policies: 1 };
     for threads in [1, 2] {
         let rounds = if threads == 1 { rounds } else { rounds.div_ceil(4) };
         for path in [Path::Admitted, Path::Denied] {
             for keys in [1, 1_000, million] {
-                row(path, keys, Spread::Uniform, threads, rounds);
+                row(Workload { threads, ..uniform(path, keys) }, rounds);
             }
-            row(path, million, Spread::Zipf, threads, rounds);
+            let spread = Spread::Zipf;
+            row(Workload { threads, spread, ..uniform(path, million) }, rounds);
         }
     }
-    row(Path::Admitted, 10 * million, Spread::Uniform, 1, rounds);
+    for path in [Path::Admitted, Path::Denied] {
+        for policies in [2, 4] {
+            row(Workload { policies, ..uniform(path, 1) }, rounds);
+        }
+    }
+    row(uniform(Path::Admitted, 10 * million), rounds);
 }

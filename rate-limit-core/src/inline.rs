@@ -21,8 +21,8 @@ enum More<T, const N: usize> {
         places: [Option<T>; N],
         len: usize,
     },
-    /// More than `N` items.
-    Many(Vec<T>),
+    /// More than `N` items; all places are taken.
+    Many(Vec<Option<T>>),
 }
 
 impl<T, const N: usize> InlineVec<T, N> {
@@ -36,13 +36,16 @@ impl<T, const N: usize> InlineVec<T, N> {
     }
 
     /// An empty list that need not change its form until it has `count` items.
+    #[inline]
     pub(crate) fn with_capacity(count: usize) -> Self {
-        let more = match count.saturating_sub(1) {
-            0 => More::None,
-            more if more <= N => More::Few { places: [const { None }; N], len: 0 },
-            more => More::Many(Vec::with_capacity(more)),
-        };
-        Self { first: None, more }
+        let mut list = Self::new();
+        // Written to where the list lies already, so that nothing has to be copied there.
+        match count.saturating_sub(1) {
+            0 => {}
+            more if more <= N => list.more = More::Few { places: [const { None }; N], len: 0 },
+            more => list.more = More::Many(Vec::with_capacity(more)),
+        }
+        list
     }
 
     #[inline]
@@ -62,6 +65,20 @@ impl<T, const N: usize> InlineVec<T, N> {
             self.first = Some(item);
         } else {
             self.more.push(item);
+        }
+    }
+
+    /// Drops all items and keeps the form.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.first = None;
+        match &mut self.more {
+            More::None => {}
+            More::Few { places, len } => {
+                *places = [const { None }; N];
+                *len = 0;
+            }
+            More::Many(items) => items.clear(),
         }
     }
 
@@ -91,32 +108,20 @@ impl<T, const N: usize> InlineVec<T, N> {
 
     #[inline]
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
-        match (index.checked_sub(1), &self.more) {
-            (None, _) => self.first.as_ref(),
-            (Some(_), More::None) => None,
-            (Some(index), More::Few { places, .. }) => places.get(index)?.as_ref(),
-            (Some(index), More::Many(items)) => items.get(index),
+        match index.checked_sub(1) {
+            None => self.first.as_ref(),
+            Some(index) => self.more.places().get(index)?.as_ref(),
         }
     }
 
     #[inline]
     pub(crate) fn iter(&self) -> impl Iterator<Item = &T> {
-        let more = match &self.more {
-            More::None => Items::Whole([].iter()),
-            More::Few { places, .. } => Items::Places(places.iter()),
-            More::Many(items) => Items::Whole(items.iter()),
-        };
-        FirstAnd { first: self.first.as_ref(), more }
+        FirstAnd { first: self.first.as_ref(), more: self.more.places().iter() }
     }
 
+    #[inline]
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
-        let (few, many) = match &mut self.more {
-            More::None => (None, None),
-            More::Few { places, .. } => (Some(places), None),
-            More::Many(items) => (None, Some(items)),
-        };
-        let few = few.into_iter().flatten().flatten();
-        self.first.iter_mut().chain(few).chain(many.into_iter().flatten())
+        self.first.iter_mut().chain(self.more.places_mut().iter_mut().flatten())
     }
 
     pub(crate) fn into_iter(self) -> impl Iterator<Item = T> {
@@ -125,60 +130,73 @@ impl<T, const N: usize> InlineVec<T, N> {
             More::Few { places, .. } => (Some(places), None),
             More::Many(items) => (None, Some(items)),
         };
-        let few = few.into_iter().flatten().flatten();
-        self.first.into_iter().chain(few).chain(many.into_iter().flatten())
+        let many = many.into_iter().flatten();
+        self.first.into_iter().chain(few.into_iter().flatten().chain(many).flatten())
     }
 }
 
 impl<T, const N: usize> More<T, N> {
+    /// The places that are taken.
     #[inline]
-    fn push(&mut self, item: T) {
-        if let Self::Few { places, len } = self
-            && let Some(place) = places.get_mut(*len)
-        {
-            *place = Some(item);
-            *len += 1;
-            return;
+    fn places(&self) -> &[Option<T>] {
+        match self {
+            Self::None => &[],
+            Self::Few { places, len } => places.get(..*len).unwrap_or_default(),
+            Self::Many(items) => items,
         }
-        self.push_grown(item);
     }
 
-    /// [`push`](Self::push) where the form changes or the list is long.
-    fn push_grown(&mut self, item: T) {
-        if let Self::Many(items) = self {
-            return items.push(item);
+    #[inline]
+    fn places_mut(&mut self) -> &mut [Option<T>] {
+        match self {
+            Self::None => &mut [],
+            Self::Few { places, len } => places.get_mut(..*len).unwrap_or_default(),
+            Self::Many(items) => items,
         }
+    }
+
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
+    fn push(&mut self, item: T) {
+        loop {
+            if let Self::Few { places, len } = self
+                && let Some(place) = places.get_mut(*len)
+            {
+                *place = Some(item);
+                *len += 1;
+                return;
+            }
+            if let Self::Many(items) = self {
+                return items.push(Some(item));
+            }
+            // Without the item: one that is handed on has to lie in memory before, also where there
+            // is room for it.
+            self.grow();
+        }
+    }
+
+    /// Takes the next larger form, which has room.
+    #[inline(never)]
+    fn grow(&mut self) {
         *self = match std::mem::replace(self, Self::None) {
-            Self::None if N > 0 => {
-                let mut places = [const { None }; N];
-                if let Some(place) = places.first_mut() {
-                    *place = Some(item);
-                }
-                Self::Few { places, len: 1 }
-            }
-            Self::None => Self::Many(vec![item]),
-            Self::Few { places, .. } => {
-                Self::Many(places.into_iter().flatten().chain([item]).collect())
-            }
-            Self::Many(items) => Self::Many(items.into_iter().chain([item]).collect()),
+            Self::None if N > 0 => Self::Few { places: [const { None }; N], len: 0 },
+            Self::None => Self::Many(Vec::new()),
+            Self::Few { places, .. } => Self::Many(places.into()),
+            many @ Self::Many(_) => many,
         };
     }
 
     /// What becomes of each item, in the same form.
     fn map<U>(self, mut into: impl FnMut(usize, T) -> U) -> More<U, N> {
+        let mut index = 0;
+        let place = |place: Option<T>| {
+            index += 1;
+            place.map(|item| into(index, item))
+        };
         match self {
             Self::None => More::None,
-            Self::Few { places, len } => {
-                let mut index = 0;
-                let places = places.map(|place| {
-                    index += 1;
-                    place.map(|item| into(index, item))
-                });
-                More::Few { places, len }
-            }
-            Self::Many(items) => More::Many(
-                items.into_iter().zip(1..).map(|(item, index)| into(index, item)).collect(),
-            ),
+            Self::Few { places, len } => More::Few { places: places.map(place), len },
+            Self::Many(items) => More::Many(items.into_iter().map(place).collect()),
         }
     }
 }
@@ -186,13 +204,7 @@ impl<T, const N: usize> More<T, N> {
 /// All items of a list.
 struct FirstAnd<'a, T> {
     first: Option<&'a T>,
-    more: Items<'a, T>,
-}
-
-/// The items after the first one, of which it is looked up only once in which form they are.
-enum Items<'a, T> {
-    Whole(std::slice::Iter<'a, T>),
-    Places(std::slice::Iter<'a, Option<T>>),
+    more: std::slice::Iter<'a, Option<T>>,
 }
 
 impl<'a, T> Iterator for FirstAnd<'a, T> {
@@ -200,22 +212,16 @@ impl<'a, T> Iterator for FirstAnd<'a, T> {
 
     #[inline]
     fn next(&mut self) -> Option<&'a T> {
-        if self.first.is_some() {
-            return self.first.take();
-        }
-        match &mut self.more {
-            Items::Whole(items) => items.next(),
-            Items::Places(places) => places.next()?.as_ref(),
+        match self.first.take() {
+            Some(first) => Some(first),
+            None => self.more.next()?.as_ref(),
         }
     }
 
     #[inline]
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let first = usize::from(self.first.is_some());
-        match &self.more {
-            Items::Whole(items) => (first + items.len(), Some(first + items.len())),
-            Items::Places(places) => (first, Some(first + places.len())),
-        }
+        let left = usize::from(self.first.is_some()) + self.more.len();
+        (left, Some(left))
     }
 }
 
@@ -245,6 +251,17 @@ mod tests {
             assert_eq!(matches!(list.more, More::Many(_)), count > 4, "four need no allocation");
             list.iter_mut().for_each(|item| *item += 1);
             assert_eq!(list.into_iter().collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_cleared_list_is_as_good_as_a_new_one() {
+        for (before, after) in (0..8_usize).flat_map(|before| (0..8).map(move |n| (before, n))) {
+            let mut list: InlineVec<usize> = (0..before).collect();
+            list.clear();
+            assert_eq!((list.len(), list.iter().count()), (0, 0));
+            (0..after).for_each(|item| list.push(item));
+            assert_eq!(list.into_iter().collect::<Vec<_>>(), (0..after).collect::<Vec<_>>());
         }
     }
 

@@ -70,9 +70,16 @@ impl Outcomes {
         Self(InlineVec::one(outcome))
     }
 
+    /// No answers yet, with room for those of `count` charges.
     #[inline]
-    pub(crate) fn with_capacity(count: usize) -> Self {
+    pub fn with_capacity(count: usize) -> Self {
         Self(InlineVec::with_capacity(count))
+    }
+
+    /// Leaves no answers, and the room for them.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 
     #[inline]
@@ -99,6 +106,10 @@ impl Outcomes {
     /// Whether nothing was answered.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
+        self.0.iter_mut()
     }
 
     /// The outcomes, in the order of the charges.

@@ -56,7 +56,7 @@ pub(crate) const WORDS: usize = 1 + 3 * SLOTS;
 pub(crate) struct Group<'a>(&'a [AtomicU64; WORDS]);
 
 /// What names a bucket in its group. Zero is nobody's.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Tag(pub(crate) u64);
 
 impl Tag {

@@ -6,11 +6,13 @@ use rate_limit_core::{
     evaluate_packed, evaluate_packed_all,
 };
 
+use smallvec::SmallVec;
+
 use crate::group::{Group, Version, Writing};
 use crate::key::Key;
 use crate::store::Store;
 use crate::sync::Backoff;
-use crate::table::Found;
+use crate::table::{Found, Home};
 
 /// So many charges are decided here; more of them are rare enough for lists.
 pub(crate) const FEW: usize = 4;
@@ -58,39 +60,65 @@ impl<C: Clock> Store<C> {
     }
 
     /// Decides up to [`FEW`] charges on buckets that are all known and lie in the table, with one key
-    /// for each: what [`decide_known`](Self::decide_known) is for one charge. `None` if not all of
-    /// them are such buckets, and then nothing was done.
+    /// for each: what [`decide_known`](Self::decide_known) is for one charge. `false` if not all of
+    /// them are such buckets; nothing was done then, and `outcomes` is no answer.
     #[inline]
-    pub(crate) fn decide_few_known(&self, charges: &Charges, keys: &[Key]) -> Option<Outcomes> {
-        let is_utc = charges.count_on(TimeAxis::Utc);
-        let axis = if is_utc { TimeAxis::Utc } else { TimeAxis::Monotonic };
-        keys.iter().for_each(|key| self.table.group(self.table.home(*key).first).fetch());
-        let mut backoff = Backoff::default();
-        loop {
-            let mut now = self.now(axis);
-            let (mut all_found, mut all_records) = ([None; FEW], [PackedRecord::default(); FEW]);
-            for (key, (found, record)) in
-                keys.iter().zip(all_found.iter_mut().zip(&mut all_records))
-            {
-                let bucket = self.table.find(self.table.home(*key)).ok()?;
-                record.stored = bucket.group.state(bucket.spot.slot);
-                *found = Some(bucket);
+    pub(crate) fn decide_few_known(
+        &self,
+        charges: &Charges,
+        keys: &[Key],
+        outcomes: &mut Outcomes,
+    ) -> bool {
+        let (mut homes, mut axis) = (SmallVec::<[Home; FEW]>::new(), TimeAxis::Monotonic);
+        for key in keys {
+            let home = self.table.home(*key);
+            self.table.group(home.first).fetch();
+            if home.tag.axis() == TimeAxis::Utc {
+                axis = TimeAxis::Utc;
             }
-            let records = all_records.get_mut(..keys.len())?;
-            if all_found.iter().flatten().any(|one| one.version.is_after(now.monotonic)) {
+            homes.push(home);
+        }
+        let (mut asked, mut backoff) = (SmallVec::<[Asked<'_>; FEW]>::new(), Backoff::default());
+        loop {
+            let (mut now, mut is_after) = (self.now(axis), false);
+            asked.clear();
+            for home in &homes {
+                let Ok(found) = self.table.find(*home) else {
+                    return false;
+                };
+                let stored = found.group.state(found.spot.slot);
+                is_after |= found.version.is_after(now.monotonic);
+                asked.push(Asked { found, record: PackedRecord { stored, changed: None } });
+            }
+            if is_after {
                 now = self.now(axis);
             }
-            let outcomes = evaluate_packed_all(charges, records, now)?;
-            let is_done = if records.iter().all(|record| record.changed.is_none()) {
-                all_found.iter().flatten().all(|one| one.group.is_still(one.version))
+            if !evaluate_packed_all(charges, &mut asked, now, outcomes) {
+                return false;
+            }
+            let is_done = if asked.iter().all(|one| one.record.changed.is_none()) {
+                asked.iter().all(|one| one.found.group.is_still(one.found.version))
             } else {
-                write_few(&all_found, records, now.monotonic)
+                write_few(&mut asked, now.monotonic)
             };
             if is_done {
-                return Some(outcomes);
+                return true;
             }
             backoff.wait();
         }
+    }
+}
+
+/// One of several buckets that are decided on.
+struct Asked<'t> {
+    found: Found<'t>,
+    record: PackedRecord,
+}
+
+impl AsMut<PackedRecord> for Asked<'_> {
+    #[inline]
+    fn as_mut(&mut self) -> &mut PackedRecord {
+        &mut self.record
     }
 }
 
@@ -115,25 +143,23 @@ fn conclude(
 /// Writes what has changed into the groups of buckets that were found, if none of these groups has
 /// changed since. Says whether it did.
 #[inline]
-fn write_few(found: &[Option<Found<'_>>; FEW], records: &[PackedRecord], at: Timestamp) -> bool {
+fn write_few(asked: &mut [Asked<'_>], at: Timestamp) -> bool {
     // Ascending, so that of several calls that want the same groups one gets all of them. A group
     // that was seen under two versions is wanted under the older one, and cannot be had.
-    let mut ascending = *found;
-    ascending.sort_unstable_by_key(|one| one.map(|one| (one.spot.group, one.version)));
-    let mut held = [const { None::<Writing<'_>> }; FEW];
-    let mut last = None;
-    for (one, held) in ascending.into_iter().flatten().zip(&mut held) {
-        if last.replace(one.spot.group) != Some(one.spot.group) {
-            *held = one.group.try_write(one.version);
-            if held.is_none() {
-                return false;
+    asked.sort_unstable_by_key(|one| (one.found.spot.group, one.found.version));
+    let mut held = SmallVec::<[Writing<'_>; FEW]>::new();
+    for Asked { found, .. } in &*asked {
+        if held.last().is_none_or(|last| !last.group.is(found.group)) {
+            match found.group.try_write(found.version) {
+                Some(writing) => held.push(writing),
+                None => return false,
             }
         }
     }
-    for (one, record) in found.iter().flatten().zip(records) {
-        let writing = held.iter_mut().flatten().find(|writing| writing.group.is(one.group));
+    for Asked { found, record } in asked {
+        let writing = held.iter_mut().find(|writing| writing.group.is(found.group));
         if let (Some(state), Some(writing)) = (record.changed, writing) {
-            writing.set_state(one.spot.slot, state, at);
+            writing.set_state(found.spot.slot, state, at);
         }
     }
     true

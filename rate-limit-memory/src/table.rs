@@ -37,7 +37,7 @@ pub(crate) enum Pages {
 }
 
 /// Where a key may lie.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Home {
     pub(crate) tag: Tag,
     pub(crate) first: usize,
