@@ -1,12 +1,12 @@
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use rate_limit_core::{
     Charge, Charges, ClientIdentity, ManualClock, RateLimitPolicy, RateLimitRepository,
 };
 
-use crate::support::{acquire, ask, policy, store, user};
+use crate::support::{acquire, ask, passes, policy, store, user};
 
 /// How many threads case C02 has.
 pub(crate) const THREADS: usize = 64;
@@ -68,6 +68,23 @@ fn g5_a_client_stopped_by_its_own_limit_takes_nothing_from_the_common_one() {
     assert_eq!(admitted.into_inner(), 100);
     let asking = Charges::one(Charge::new(ClientIdentity::GLOBAL, common, 0));
     assert_eq!(acquire(&store, &asking).get(0).map(|outcome| outcome.remaining), Some(0));
+}
+
+/// In a store of twelve groups, one request in twelve finds its first and its third bucket in one group
+/// and the second elsewhere: each group is taken once, whatever the order of the charges.
+#[test]
+fn buckets_of_one_request_that_share_a_group_are_all_charged() {
+    let policies = ["a", "b", "c"].map(|name| policy(RateLimitPolicy::per_hour(3).named(name)));
+    for number in 0..500 {
+        let store = store(&ManualClock::new(), 64);
+        let charge = |policy: &_| Charge::new(user(number), Arc::clone(policy), 1);
+        let charges: Charges = policies.iter().map(charge).collect();
+        for left in [2, 1, 0] {
+            let outcomes = acquire(&store, &charges);
+            assert!(outcomes.iter().all(|outcome| outcome.remaining == left), "{outcomes:?}");
+        }
+        assert!(!passes(&store, &charges));
+    }
 }
 
 /// New keys at a full store from many threads at once: never more than the cap, not even for a

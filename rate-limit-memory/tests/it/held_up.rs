@@ -56,6 +56,11 @@ fn asks(store: &Store, charges: &Charges) {
     assert!(passes(store, charges));
 }
 
+/// Asks under one of the policies alone.
+fn asks_one(store: &Store, charge: Option<&Charge>) {
+    asks(store, &Charges::one(charge.unwrap().clone()));
+}
+
 /// Takes a unit of each policy afterwards.
 fn settles(store: &Store, charges: &Charges) {
     let more = |charge: &Charge| Adjustment {
@@ -114,9 +119,18 @@ fn nobody_is_denied_for_having_been_held_up() {
             }
         }
     }
-    for names in [&["a"][..], &["a", "b"]] {
-        for asked_before in [0, 1] {
+    for asked_before in [0, 1] {
+        for names in [&["a"][..], &["a", "b"]] {
             asks_while_another_takes_a_unit(algorithms[0], names, asked_before, settles);
+        }
+        let some: [fn(&Store, &Charges); 2] = [
+            |store, charges| asks_one(store, charges.get(0)),
+            |store, charges| {
+                asks_one(store, charges.get(1));
+            },
+        ];
+        for takes in some {
+            asks_while_another_takes_a_unit(algorithms[0], &["a", "b"], asked_before, takes);
         }
     }
 }
