@@ -22,8 +22,10 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Waits for another thread to finish what takes a few instructions.
 ///
-/// Whoever is waited for may have been taken off its processor in the middle of them, so after a
-/// few rounds this thread offers its own.
+/// Each round takes twice as long as the one before, the first about as long as a cache line needs
+/// from one processor to another: whoever looks again at once takes the line away from the thread
+/// that is waited for. That thread may also have been taken off its processor, so after a few rounds
+/// this one offers its own.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     rounds: u32,
@@ -31,19 +33,23 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Rounds of spinning before the processor is offered to others.
-    const SPINS: u32 = 32;
+    const ROUNDS: u32 = 4;
+
+    /// Pauses of the processor in the first of them.
+    #[cfg(not(loom))]
+    const PAUSES: u32 = 4;
 
     #[cold]
     pub(crate) fn wait(&mut self) {
         #[cfg(loom)]
         loom::thread::yield_now();
         #[cfg(not(loom))]
-        if self.rounds < Self::SPINS {
-            std::hint::spin_loop();
+        if self.rounds < Self::ROUNDS {
+            (0..Self::PAUSES << self.rounds).for_each(|_| std::hint::spin_loop());
         } else {
             std::thread::yield_now();
         }
-        self.rounds = self.rounds.saturating_add(1).min(Self::SPINS);
+        self.rounds = self.rounds.saturating_add(1).min(Self::ROUNDS);
     }
 }
 
