@@ -10,7 +10,6 @@ use crate::algorithm::{BucketRule, BucketState, Healed, Visitor, Wait};
 use crate::charge::{Charge, Charges};
 use crate::outcome::{Outcome, Outcomes, PolicyVerdict};
 use crate::penalty::{LadderState, PenaltyLadder};
-use crate::policy::RateLimitPolicy;
 use crate::time::{Now, Timestamp};
 
 mod packed;
@@ -104,7 +103,7 @@ pub fn evaluate(charges: &Charges, records: &mut [Record], now: Now) -> Outcomes
 /// The decision over a single charge, which is the most common one: [`evaluate`] without the lists.
 pub fn evaluate_one(charge: &Charge, record: &mut Record, now: Now) -> Outcome {
     let policy = charge.policy();
-    if ladder(policy).is_some() {
+    if policy.striking_penalty().is_some() {
         let tested = test(charge, record, now);
         return conclude(charge, record, now, tested, tested.verdict == PolicyVerdict::Admit);
     }
@@ -148,7 +147,7 @@ fn test(charge: &Charge, record: &mut Record, now: Now) -> Tested {
     record.bucket_changed |= healed == Healed::Yes;
     let verdict = if wait == Wait::Now { PolicyVerdict::Admit } else { PolicyVerdict::Deny };
     let tested = Tested { verdict, wait };
-    let (Some(ladder), Some(state)) = (ladder(policy), &mut record.ladder) else {
+    let (Some(ladder), Some(state)) = (policy.striking_penalty(), &mut record.ladder) else {
         return tested;
     };
     record.ladder_changed |= ladder.heal(state, now.monotonic);
@@ -179,17 +178,12 @@ fn conclude(
 
 /// During a ban nothing is written, and asking (zero units) is no violation, so both never get here.
 fn strike(charge: &Charge, record: &mut Record, now: Now, tested: Tested) -> Tested {
-    let Some(ladder) = ladder(charge.policy()) else {
+    let Some(ladder) = charge.policy().striking_penalty() else {
         return tested;
     };
     let state = record.ladder.get_or_insert_default();
     record.ladder_changed = true;
     tested.unless_banned(ladder.strike(state, now.monotonic).unwrap_or(0))
-}
-
-/// The policy's ladder; a policy in shadow has none.
-fn ladder(policy: &RateLimitPolicy) -> Option<&PenaltyLadder> {
-    policy.penalty().filter(|_| policy.is_enforced())
 }
 
 impl Tested {

@@ -226,9 +226,30 @@ impl RateLimitPolicy {
         self.failure_mode
     }
 
-    /// The ladder of bans, if there is one.
+    /// The ladder of bans, if there is one, also while the policy only watches.
     pub const fn penalty(&self) -> Option<&PenaltyLadder> {
         self.penalty.as_ref()
+    }
+
+    /// The ladder of bans on which a violation of this policy is a strike: that of
+    /// [`penalty`](Self::penalty) if the policy decides, none if it only watches.
+    ///
+    /// # Example: a store keeps places on a ladder for policies that decide
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use rate_limit_core::{Mode, PenaltyLadder, RateLimitPolicy};
+    ///
+    /// let ladder = PenaltyLadder::after(3, Duration::from_secs(60));
+    /// let login = RateLimitPolicy::per_minute(5).penalty(ladder).build()?;
+    /// assert!(login.striking_penalty().is_some());
+    /// let tried_out = login.in_mode(Mode::Shadow);
+    /// assert!(tried_out.penalty().is_some() && tried_out.striking_penalty().is_none());
+    /// # Ok::<(), rate_limit_core::PolicyError>(())
+    /// ```
+    #[inline]
+    pub fn striking_penalty(&self) -> Option<&PenaltyLadder> {
+        self.penalty.as_ref().filter(|_| self.is_enforced())
     }
 
     /// The axis of the clock on which the policy's buckets live.

@@ -14,7 +14,7 @@ use crate::documents::Documents;
 use crate::key::{IdentityDigest, Key, KeyRing};
 use crate::known::FEW;
 use crate::stats::MemoryStats;
-use crate::store::{Place, Store};
+use crate::store::{Place, Store, lies_aside};
 use crate::table::{Pages, Table};
 
 /// Buckets in the memory of this process.
@@ -116,6 +116,9 @@ impl<C: Clock> MemoryRepository<C> {
     fn acquire_few(&self, charges: &Charges) -> Acquire {
         let (mut keys, mut last) = ([Key::default(); FEW], None);
         for (key, charge) in keys.iter_mut().zip(charges.iter()) {
+            if lies_aside(charge.policy()) {
+                return self.acquire_all(charges);
+            }
             *key = self.digest_after(&mut last, charge.identity()).bucket(charge.policy());
         }
         // Made where the caller wants it, because an answer is a large value to move.
@@ -160,7 +163,8 @@ impl<C: Clock> MemoryRepository<C> {
     /// cost those for whom the first try was enough.
     #[inline(never)]
     fn acquire_one(&self, charges: &Charges) -> Acquire {
-        let known = charges.single().and_then(|charge| {
+        let in_table = charges.single().filter(|charge| !lies_aside(charge.policy()));
+        let known = in_table.and_then(|charge| {
             let key = self.keys.digest(charge.identity()).bucket(charge.policy());
             self.store.decide_known(charge, key)
         });

@@ -103,10 +103,7 @@ pub(crate) enum Ladder {
 impl Ladder {
     /// A policy in shadow has no ladder.
     pub(crate) fn of(policy: &RateLimitPolicy) -> Self {
-        match policy.penalty() {
-            Some(_) if policy.is_enforced() => Self::Asked,
-            _ => Self::Ignored,
-        }
+        if policy.striking_penalty().is_some() { Self::Asked } else { Self::Ignored }
     }
 }
 

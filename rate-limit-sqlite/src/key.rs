@@ -58,7 +58,7 @@ impl KeyRing {
         let bits = self.hasher.hash(policy.bucket_name().as_bytes()).as_u128();
         let (bucket, ladder) = (bits & LOWER_HALF, bits >> 64);
         let key = |bits: u128| Key((owner.0 ^ bits).to_be_bytes());
-        let has_ladder = policy.penalty().is_some() && policy.is_enforced();
+        let has_ladder = policy.striking_penalty().is_some();
         Place { bucket: key(bucket), ladder: has_ladder.then(|| key(ladder)) }
     }
 }

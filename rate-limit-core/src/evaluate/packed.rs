@@ -1,6 +1,6 @@
 //! The decision on states that lie packed, for stores that keep what has a fixed size in words.
 
-use super::{TestAndTake, ladder};
+use super::TestAndTake;
 use crate::algorithm::Healed;
 use crate::charge::{Charge, Charges};
 use crate::outcome::{Outcome, Outcomes};
@@ -155,7 +155,7 @@ fn decide(
     allowed: bool,
 ) -> Option<(Outcome, Option<PackedState>)> {
     let policy = charge.policy();
-    if ladder(policy).is_some() {
+    if policy.striking_penalty().is_some() {
         return None;
     }
     let once = TestAndTake { now, units: charge.units(), allowed };

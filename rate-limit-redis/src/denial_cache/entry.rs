@@ -50,7 +50,7 @@ impl Entry {
     ) -> Option<Self> {
         let policy = charge.policy();
         // Before the ban every denial is a strike.
-        let strikes = policy.is_enforced() && policy.penalty().is_some();
+        let strikes = policy.striking_penalty().is_some();
         match outcome.verdict {
             PolicyVerdict::Deny if strikes => return None,
             PolicyVerdict::Ban if !is_the_bans_own(charge, outcome) => return None,
