@@ -52,7 +52,13 @@ impl<C: Clock> MemoryRepositoryBuilder<C> {
 
     /// The smallest cap: 64 keys. A request may be charged against several policies at once, and
     /// their buckets must fit beside each other.
-    pub const MIN_MAX_KEYS: usize = if cfg!(loom) { 4 } else { 64 };
+    pub const MIN_MAX_KEYS: usize = if cfg!(loom) {
+        4
+    } else if cfg!(shuttle) {
+        10
+    } else {
+        64
+    };
 
     /// The largest cap: 1,000,000,000 keys.
     pub const MAX_MAX_KEYS: usize = 1_000_000_000;

@@ -15,23 +15,23 @@ use crate::sync::AtomicU64;
 /// library has no such call yet.
 #[inline]
 pub(crate) fn fetch(group: &[AtomicU64; WORDS]) {
-    #[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+    #[cfg(all(target_arch = "x86_64", not(any(loom, miri, shuttle))))]
     for line in group.chunks(LINE_WORDS) {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: no address is wrong for a hint, and this one belongs to a reference.
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast()) }
     }
-    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri)))))]
+    #[cfg(not(all(target_arch = "x86_64", not(any(loom, miri, shuttle)))))]
     let _ = group;
 }
 
 /// Words of a cache line.
-#[cfg(all(target_arch = "x86_64", not(any(loom, miri))))]
+#[cfg(all(target_arch = "x86_64", not(any(loom, miri, shuttle))))]
 const LINE_WORDS: usize = 64 / size_of::<AtomicU64>();
 
 /// Asks the operating system to provide this memory in pages of two megabytes, where it can.
 pub(crate) fn provide_huge_pages(words: &[AtomicU64]) {
-    #[cfg(all(target_os = "linux", not(any(loom, miri))))]
+    #[cfg(all(target_os = "linux", not(any(loom, miri, shuttle))))]
     {
         use nix::sys::mman::{MmapAdvise, madvise};
 
@@ -47,6 +47,6 @@ pub(crate) fn provide_huge_pages(words: &[AtomicU64]) {
             advised.unwrap_or_default();
         }
     }
-    #[cfg(not(all(target_os = "linux", not(any(loom, miri)))))]
+    #[cfg(not(all(target_os = "linux", not(any(loom, miri, shuttle)))))]
     let _ = words;
 }

@@ -47,11 +47,11 @@ const LADDER: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c834;
 
 impl KeyRing {
     pub(crate) fn new() -> Self {
-        // Loom replays a test again and again and needs it to take the same course each time.
-        #[cfg(loom)]
+        // A model is replayed and has to take the same course each time.
+        #[cfg(any(loom, shuttle))]
         let seed = std::hash::BuildHasherDefault::<std::hash::DefaultHasher>::default();
         // `RandomState` is seeded by the operating system; hashing under it draws from that seed.
-        #[cfg(not(loom))]
+        #[cfg(not(any(loom, shuttle)))]
         let seed = std::hash::RandomState::new();
         let draw = |number: u64| {
             let mut hasher = seed.build_hasher();

@@ -1,12 +1,16 @@
-//! The primitives that loom replaces in its model of this crate.
+//! The primitives that loom and shuttle replace in their models of this crate.
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU64, Ordering};
 #[cfg(loom)]
 pub(crate) use loom::sync::{Mutex, MutexGuard};
-#[cfg(not(loom))]
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicU64, Ordering};
+#[cfg(shuttle)]
+pub(crate) use shuttle::sync::{Mutex, MutexGuard};
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
 use std::sync::PoisonError;
@@ -36,14 +40,16 @@ impl Backoff {
     const ROUNDS: u32 = 4;
 
     /// Pauses of the processor in the first of them.
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, shuttle)))]
     const PAUSES: u32 = 4;
 
     #[cold]
     pub(crate) fn wait(&mut self) {
         #[cfg(loom)]
         loom::thread::yield_now();
-        #[cfg(not(loom))]
+        #[cfg(shuttle)]
+        shuttle::thread::yield_now();
+        #[cfg(not(any(loom, shuttle)))]
         if self.rounds < Self::ROUNDS {
             (0..Self::PAUSES << self.rounds).for_each(|_| std::hint::spin_loop());
         } else {
@@ -55,14 +61,14 @@ impl Backoff {
 
 /// `count` zeros, of which the operating system provides none before it is touched. `None` if there
 /// is no such memory.
-#[cfg(not(loom))]
+#[cfg(not(any(loom, shuttle)))]
 pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
     use zerocopy::FromZeros;
     <[AtomicU64]>::new_box_zeroed_with_elems(count).ok()
 }
 
 /// `count` zeros.
-#[cfg(loom)]
+#[cfg(any(loom, shuttle))]
 #[allow(clippy::unnecessary_wraps, reason = "the signature is that of the real one")]
 pub(crate) fn zeros(count: usize) -> Option<Box<[AtomicU64]>> {
     Some(std::iter::repeat_with(|| AtomicU64::new(0)).take(count).collect())

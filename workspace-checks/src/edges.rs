@@ -56,7 +56,7 @@ pub const ROOMS: [Room; 7] = [
             "zerocopy",
         ],
         // `nix` is how Linux is asked for the time and for large pages.
-        conditional: &["loom", "nix", "quanta"],
+        conditional: &["loom", "nix", "quanta", "shuttle"],
         out_of_reach: &[
             "axum",
             "http",
