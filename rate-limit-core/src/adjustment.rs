@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::identity::ClientIdentity;
 use crate::inline::InlineVec;
 use crate::policy::RateLimitPolicy;
-use crate::time::{TimeAxis, Timestamp};
+use crate::time::Timestamp;
 
 /// A correction of one charge that was made before.
 #[derive(Clone, Debug)]
@@ -58,11 +58,6 @@ impl Adjustments {
     /// The adjustments, in the order of the charges.
     pub fn iter(&self) -> impl Iterator<Item = &Adjustment> {
         self.0.iter()
-    }
-
-    /// Whether any bucket counts on `axis`.
-    pub fn count_on(&self, axis: TimeAxis) -> bool {
-        self.iter().any(|adjustment| adjustment.policy.axis() == axis)
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use crate::identity::ClientIdentity;
 use crate::inline::InlineVec;
 use crate::policy::RateLimitPolicy;
-use crate::time::TimeAxis;
 
 /// Units that one request takes from one bucket: whose, under which policy, how many.
 #[derive(Clone, Debug)]
@@ -131,6 +130,28 @@ impl Charges {
         self.0.only()
     }
 
+    /// The charges if there are exactly `N`, and at least one, in the order in which their buckets
+    /// were first named: for stores that decide over a few charges without a list.
+    ///
+    /// # Example: a pair
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use rate_limit_core::{Charge, Charges, ClientIdentity, RateLimitPolicy};
+    ///
+    /// let policy = |name: &str| RateLimitPolicy::per_minute(100).named(name).build().map(Arc::new);
+    /// let charge = |policy| Charge::new(ClientIdentity::GLOBAL, policy, 1);
+    /// let charges: Charges = [policy("a")?, policy("b")?].map(charge).into_iter().collect();
+    /// let [a, b] = charges.exactly().ok_or("there are two")?;
+    /// assert_eq!((a.policy().name().as_str(), b.policy().name().as_str()), ("a", "b"));
+    /// assert!(charges.exactly::<3>().is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[inline]
+    pub fn exactly<const N: usize>(&self) -> Option<[&Charge; N]> {
+        self.0.exactly()
+    }
+
     /// The charge at `index`, in the order in which their buckets were first named.
     pub fn get(&self, index: usize) -> Option<&Charge> {
         self.0.get(index)
@@ -139,11 +160,6 @@ impl Charges {
     /// The charges, in the order in which their buckets were first named.
     pub fn iter(&self) -> impl Iterator<Item = &Charge> {
         self.0.iter()
-    }
-
-    /// Whether any bucket counts on `axis`; a store need not read a clock that nobody asks.
-    pub fn count_on(&self, axis: TimeAxis) -> bool {
-        self.iter().any(|charge| charge.policy.axis() == axis)
     }
 }
 

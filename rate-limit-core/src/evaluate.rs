@@ -14,7 +14,7 @@ use crate::time::{Now, Timestamp};
 
 mod packed;
 
-pub use packed::{PackedRecord, evaluate_packed, evaluate_packed_all};
+pub use packed::{evaluate_packed, evaluate_packed_few};
 
 /// What a store holds for one charge: the bucket and, if the policy has a penalty ladder, the
 /// client's place on it.

@@ -35,6 +35,20 @@ impl<T, const N: usize> InlineVec<T, N> {
         Self { first: Some(item), more: More::None }
     }
 
+    /// A list of `M` items, which need no allocation. It does not compile with more of them.
+    #[allow(clippy::inline_always, reason = "measured: what it makes is not copied")]
+    #[inline(always)]
+    pub(crate) fn few<const M: usize>(items: [T; M]) -> Self {
+        const { assert!(M <= N + 1, "so many items need an allocation") }
+        let mut items = items.into_iter();
+        let first = items.next();
+        let more = match M {
+            0 | 1 => More::None,
+            _ => More::Few { places: std::array::from_fn(|_| items.next()), len: M - 1 },
+        };
+        Self { first, more }
+    }
+
     /// An empty list that need not change its form until it has `count` items.
     #[inline]
     pub(crate) fn with_capacity(count: usize) -> Self {
@@ -68,21 +82,22 @@ impl<T, const N: usize> InlineVec<T, N> {
         }
     }
 
-    /// Drops all items and keeps the form.
+    /// All items if there are exactly `M`, and at least one.
     #[inline]
-    pub(crate) fn clear(&mut self) {
-        self.first = None;
-        match &mut self.more {
-            More::None => {}
-            More::Few { places, len } => {
-                *places = [const { None }; N];
-                *len = 0;
-            }
-            More::Many(items) => items.clear(),
+    pub(crate) fn exactly<const M: usize>(&self) -> Option<[&T; M]> {
+        let mut items = [self.first.as_ref()?; M];
+        let more = self.more.places();
+        if more.len() + 1 != M {
+            return None;
         }
+        for (item, place) in items.iter_mut().skip(1).zip(more) {
+            *item = place.as_ref()?;
+        }
+        Some(items)
     }
 
-    /// The item of a list of one.
+    /// The item of a list of one, unless the list was made for more. Telling those apart costs whoever
+    /// has one as much as whoever has more.
     #[inline]
     pub(crate) const fn only(&self) -> Option<&T> {
         match (&self.first, &self.more) {
@@ -181,7 +196,13 @@ impl<T, const N: usize> More<T, N> {
         *self = match std::mem::replace(self, Self::None) {
             Self::None if N > 0 => Self::Few { places: [const { None }; N], len: 0 },
             Self::None => Self::Many(Vec::new()),
-            Self::Few { places, .. } => Self::Many(places.into()),
+            // As a request may face any number of policies, the rest is allocated; once, if they are
+            // no more than three times as many.
+            Self::Few { places, .. } => {
+                let mut items = Vec::with_capacity(2 * N);
+                items.extend(places);
+                Self::Many(items)
+            }
             many @ Self::Many(_) => many,
         };
     }
@@ -249,20 +270,26 @@ mod tests {
             assert_eq!(list.get(count.wrapping_sub(1)).copied(), count.checked_sub(1));
             assert_eq!(list.only().copied(), (count == 1).then_some(0));
             assert_eq!(matches!(list.more, More::Many(_)), count > 4, "four need no allocation");
+            assert_eq!(list.exactly::<1>(), (count == 1).then_some([&0]));
+            assert_eq!(list.exactly::<3>(), (count == 3).then_some([&0, &1, &2]));
+            assert_eq!(list.exactly::<6>(), (count == 6).then_some([&0, &1, &2, &3, &4, &5]));
             list.iter_mut().for_each(|item| *item += 1);
             assert_eq!(list.into_iter().collect::<Vec<_>>(), (1..=count).collect::<Vec<_>>());
         }
     }
 
     #[test]
-    fn a_cleared_list_is_as_good_as_a_new_one() {
-        for (before, after) in (0..8_usize).flat_map(|before| (0..8).map(move |n| (before, n))) {
-            let mut list: InlineVec<usize> = (0..before).collect();
-            list.clear();
-            assert_eq!((list.len(), list.iter().count()), (0, 0));
-            (0..after).for_each(|item| list.push(item));
-            assert_eq!(list.into_iter().collect::<Vec<_>>(), (0..after).collect::<Vec<_>>());
+    fn a_few_items_make_the_list_that_pushing_them_makes() {
+        fn check<const M: usize>() {
+            let list: InlineVec<usize> = InlineVec::few::<M>(std::array::from_fn(|number| number));
+            assert_eq!(list.only().copied(), (M == 1).then_some(0));
+            assert_eq!((list.len(), list.exactly::<M>().is_some()), (M, M > 0));
+            assert_eq!(list.into_iter().collect::<Vec<_>>(), (0..M).collect::<Vec<_>>());
         }
+        check::<0>();
+        check::<1>();
+        check::<2>();
+        check::<4>();
     }
 
     #[test]

@@ -41,9 +41,7 @@ pub use document::{
 pub use enforce::{
     Decide, EnforceError, EnforceRateLimit, EnforceRateLimitBuilder, Enforced, PendingDecision,
 };
-pub use evaluate::{
-    PackedRecord, Record, adjust, evaluate, evaluate_one, evaluate_packed, evaluate_packed_all,
-};
+pub use evaluate::{Record, adjust, evaluate, evaluate_one, evaluate_packed, evaluate_packed_few};
 pub use fixed_window::{Alignment, FixedWindow, FixedWindowState};
 pub use identity::{ApiKeyDigest, ClientIdentity, IdentityError, IpPrefixes, canonical_address};
 pub use manual_clock::ManualClock;

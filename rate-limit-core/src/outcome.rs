@@ -70,16 +70,32 @@ impl Outcomes {
         Self(InlineVec::one(outcome))
     }
 
-    /// No answers yet, with room for those of `count` charges.
+    /// The answers for `N` charges, made without a list that grows. Up to four: with more of them it
+    /// does not compile, and they are collected instead.
+    ///
+    /// # Example: what [`evaluate_packed_few`](crate::evaluate_packed_few) decided, as an answer
+    ///
+    /// ```
+    /// use rate_limit_core::{Outcome, Outcomes, PolicyVerdict, Wait};
+    ///
+    /// let left = |remaining| Outcome {
+    ///     verdict: PolicyVerdict::Admit,
+    ///     remaining,
+    ///     reset_nanos: 0,
+    ///     wait: Wait::Now,
+    ///     charged: None,
+    /// };
+    /// let outcomes = Outcomes::few([left(9), left(99)]);
+    /// assert_eq!(outcomes.iter().map(|outcome| outcome.remaining).collect::<Vec<_>>(), [9, 99]);
+    /// ```
     #[inline]
-    pub fn with_capacity(count: usize) -> Self {
-        Self(InlineVec::with_capacity(count))
+    pub fn few<const N: usize>(outcomes: [Outcome; N]) -> Self {
+        Self(InlineVec::few(outcomes))
     }
 
-    /// Leaves no answers, and the room for them.
     #[inline]
-    pub(crate) fn clear(&mut self) {
-        self.0.clear();
+    pub(crate) fn with_capacity(count: usize) -> Self {
+        Self(InlineVec::with_capacity(count))
     }
 
     #[inline]
@@ -88,6 +104,9 @@ impl Outcomes {
     }
 
     /// The answer if there was a single charge, as there nearly always is.
+    ///
+    /// Like [`Charges::single`](crate::Charges::single) a short cut: answers that were made for more
+    /// charges and hold a single one may say `None`.
     #[inline]
     pub const fn single(&self) -> Option<&Outcome> {
         self.0.only()
@@ -106,10 +125,6 @@ impl Outcomes {
     /// Whether nothing was answered.
     pub const fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Outcome> {
-        self.0.iter_mut()
     }
 
     /// The outcomes, in the order of the charges.

@@ -56,7 +56,7 @@ pub(crate) const WORDS: usize = 1 + 3 * SLOTS;
 pub(crate) struct Group<'a>(&'a [AtomicU64; WORDS]);
 
 /// What names a bucket in its group. Zero is nobody's.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Tag(pub(crate) u64);
 
 impl Tag {
@@ -95,12 +95,6 @@ impl Version {
 impl<'a> Group<'a> {
     pub(crate) const fn new(words: &'a [AtomicU64; WORDS]) -> Self {
         Self(words)
-    }
-
-    /// Whether both are the same group.
-    #[inline]
-    pub(crate) fn is(self, other: Self) -> bool {
-        std::ptr::eq(self.0, other.0)
     }
 
     /// Asks the processor for it, because it will be read in a moment.
@@ -198,7 +192,7 @@ impl<'a> Group<'a> {
         }))
     }
 
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(any(loom, shuttle))))]
     pub(crate) fn address(self) -> usize {
         self.0.as_ptr().addr()
     }

@@ -11,10 +11,9 @@ use smallvec::SmallVec;
 use crate::builder::MemoryRepositoryBuilder;
 use crate::clock::SystemClock;
 use crate::documents::Documents;
-use crate::key::{IdentityDigest, Key, KeyRing};
-use crate::known::FEW;
+use crate::key::{IdentityDigest, KeyRing};
 use crate::stats::MemoryStats;
-use crate::store::{Place, Store, lies_aside};
+use crate::store::{Place, Store};
 use crate::table::{Pages, Table};
 
 /// Buckets in the memory of this process.
@@ -91,8 +90,8 @@ impl<C: Clock> MemoryRepository<C> {
         self.store.place(self.keys.digest(identity), policy)
     }
 
-    /// The digest of an identity after another one. The policies of one rule share an identity,
-    /// which is then hashed once.
+    /// The digest of an identity after `last`, the one before it with its digest. The policies of one
+    /// rule share an identity, which is then hashed once.
     #[allow(clippy::inline_always, reason = "measured: a twentieth of a decision on two policies")]
     #[inline(always)]
     fn digest_after<'a>(
@@ -110,65 +109,56 @@ impl<C: Clock> MemoryRepository<C> {
         digest
     }
 
-    /// Decides up to [`FEW`] charges, and more than one, at once if all of their buckets are known and
-    /// lie in the table.
+    /// What [`acquire`](RateLimitRepository::acquire) does beyond its first try. Never inlined, so that
+    /// it takes neither room on the stack nor registers from the requests that the first try decides.
     #[inline(never)]
-    fn acquire_few(&self, charges: &Charges) -> Acquire {
-        let (mut keys, mut last) = ([Key::default(); FEW], None);
-        for (key, charge) in keys.iter_mut().zip(charges.iter()) {
-            if lies_aside(charge.policy()) {
-                return self.acquire_all(charges);
-            }
-            *key = self.digest_after(&mut last, charge.identity()).bucket(charge.policy());
+    fn acquire_otherwise(&self, charges: &Charges) -> Acquire {
+        match charges.len() {
+            1 => self.acquire_one(charges),
+            2 => self.acquire_few::<2>(charges),
+            3 => self.acquire_few::<3>(charges),
+            4 => self.acquire_few::<4>(charges),
+            _ => self.acquire_all(charges),
         }
-        // Made where the caller wants it, because an answer is a large value to move.
-        let mut answer = Answer::ready(Outcomes::with_capacity(charges.len()));
-        let is_decided = match (&mut answer, keys.get(..charges.len())) {
-            (Answer::Ready(Ok(outcomes)), Some(keys)) => {
-                self.store.decide_few_known(charges, keys, outcomes)
-            }
-            _ => false,
-        };
-        if !is_decided {
-            answer = self.acquire_all(charges);
-        }
-        answer
     }
 
-    /// Decides any charges. Never inlined, so that what it needs takes neither room on the stack nor
-    /// registers from a few.
+    /// Decides a single charge after the first try, and begins anew: to keep what that has found out
+    /// would cost the requests for which it was enough.
+    #[inline(never)]
+    fn acquire_one(&self, charges: &Charges) -> Acquire {
+        // Places on a ladder do not lie in the table, so there is no need to look.
+        let in_table = charges.get(0).filter(|charge| charge.policy().striking_penalty().is_none());
+        let known = in_table.and_then(|charge| {
+            let key = self.keys.digest(charge.identity()).bucket(charge.policy());
+            self.store.decide_known(charge, key)
+        });
+        known.map_or_else(|| self.acquire_all(charges), |one| Answer::ready(Outcomes::one(one)))
+    }
+
+    /// Decides `N` charges. With a number that the compiler knows nothing of it is a list, which would
+    /// take half as long again.
+    #[inline(never)]
+    fn acquire_few<const N: usize>(&self, charges: &Charges) -> Acquire {
+        let known = charges.exactly::<N>().and_then(|few| {
+            let mut last = None;
+            let keys = few.map(|charge| {
+                self.digest_after(&mut last, charge.identity()).bucket(charge.policy())
+            });
+            self.store.decide_few_known(few, keys)
+        });
+        known.map_or_else(|| self.acquire_all(charges), |few| Answer::ready(Outcomes::few(few)))
+    }
+
+    /// Decides any charges, on buckets of which nothing is known.
     #[inline(never)]
     fn acquire_all(&self, charges: &Charges) -> Acquire {
-        let (mut places, mut last) = (SmallVec::<[Place<'_>; FEW]>::new(), None);
+        let (mut places, mut last) = (SmallVec::<[Place<'_>; 4]>::new(), None);
         for charge in charges.iter() {
             let digest = self.digest_after(&mut last, charge.identity());
             places.push(self.store.place(digest, charge.policy()));
         }
         let decide = |records: &mut [Record], now| evaluate(charges, records, now);
         Answer::ready(self.store.transact(&places, decide))
-    }
-
-    /// Decides charges of which the first try was none or in vain. Never inlined, so that what it needs
-    /// takes neither room on the stack nor registers from that.
-    #[inline(never)]
-    fn acquire_otherwise(&self, charges: &Charges) -> Acquire {
-        match charges.len() {
-            1 => self.acquire_one(charges),
-            0..=FEW => self.acquire_few(charges),
-            _ => self.acquire_all(charges),
-        }
-    }
-
-    /// Decides a single charge, and begins from its identity: to keep what the first try found out would
-    /// cost those for whom the first try was enough.
-    #[inline(never)]
-    fn acquire_one(&self, charges: &Charges) -> Acquire {
-        let in_table = charges.single().filter(|charge| !lies_aside(charge.policy()));
-        let known = in_table.and_then(|charge| {
-            let key = self.keys.digest(charge.identity()).bucket(charge.policy());
-            self.store.decide_known(charge, key)
-        });
-        known.map_or_else(|| self.acquire_all(charges), |one| Answer::ready(Outcomes::one(one)))
     }
 }
 

@@ -189,7 +189,7 @@ fn move_to<C: Clock>(
     Some(())
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use rate_limit_core::ManualClock;
     use smallvec::smallvec;

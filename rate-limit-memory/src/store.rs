@@ -47,12 +47,6 @@ pub(crate) struct Reading<'p, 'a> {
 /// One record for each place.
 pub(crate) type Records = SmallVec<[Record; 4]>;
 
-/// Whether something that is kept under a policy lies in the side table.
-#[inline]
-pub(crate) fn lies_aside(policy: &RateLimitPolicy) -> bool {
-    policy.striking_penalty().is_some() || !policy.algorithm().is_fixed_size()
-}
-
 impl Place<'_> {
     /// Whether something of it lies in the side table.
     fn is_aside(&self) -> bool {

@@ -37,11 +37,11 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Rounds of spinning before the processor is offered to others.
-    const ROUNDS: u32 = 4;
+    const SPINNING_ROUNDS: u32 = 4;
 
     /// Pauses of the processor in the first of them.
     #[cfg(not(any(loom, shuttle)))]
-    const PAUSES: u32 = 4;
+    const FIRST_PAUSES: u32 = 4;
 
     #[cold]
     pub(crate) fn wait(&mut self) {
@@ -50,12 +50,12 @@ impl Backoff {
         #[cfg(shuttle)]
         shuttle::thread::yield_now();
         #[cfg(not(any(loom, shuttle)))]
-        if self.rounds < Self::ROUNDS {
-            (0..Self::PAUSES << self.rounds).for_each(|_| std::hint::spin_loop());
+        if self.rounds < Self::SPINNING_ROUNDS {
+            (0..Self::FIRST_PAUSES << self.rounds).for_each(|_| std::hint::spin_loop());
         } else {
             std::thread::yield_now();
         }
-        self.rounds = self.rounds.saturating_add(1).min(Self::ROUNDS);
+        self.rounds = self.rounds.saturating_add(1).min(Self::SPINNING_ROUNDS);
     }
 }
 

@@ -1,6 +1,6 @@
 //! No decision allocates, whatever it is about: counted, in a process of its own.
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![allow(missing_docs, clippy::unwrap_used, reason = "these are tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,7 +1,7 @@
 //! Large pages are asked for if the user asks for them, and for nothing else. In a process of its own,
 //! because this is read off the whole process.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 #![allow(missing_docs, clippy::unwrap_used, reason = "these are tests")]
 
 use std::fs;

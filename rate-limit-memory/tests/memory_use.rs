@@ -2,7 +2,7 @@
 //!
 //! The figures are of resident memory as Linux reports it, so the test is for Linux only.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 #![allow(missing_docs, clippy::unwrap_used, reason = "these are tests")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -1,6 +1,6 @@
 //! A cap that the machine cannot hold, in a process that is allowed little memory.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(any(loom, shuttle))))]
 #![allow(missing_docs, clippy::unwrap_used, reason = "these are tests")]
 
 use std::process::Command;

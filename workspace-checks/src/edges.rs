@@ -16,7 +16,7 @@ pub struct Room {
     pub name: &'static str,
     /// What it may always need.
     pub normal: &'static [&'static str],
-    /// What only a feature or a build configuration (`cfg(loom)`) may bring.
+    /// What only a feature or a build configuration (`cfg(loom)`, `cfg(shuttle)`) may bring.
     pub conditional: &'static [&'static str],
     /// What must not be reached at all, not even through somebody else.
     pub out_of_reach: &'static [&'static str],

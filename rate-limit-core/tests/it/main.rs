@@ -6,5 +6,6 @@ mod algorithms;
 mod doubles;
 mod enforce;
 mod outage;
+mod packed;
 mod suite;
 mod support;

@@ -67,7 +67,7 @@ impl Clock for TimeStampCounterClock {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
 

@@ -67,7 +67,7 @@ pub(crate) use elsewhere::Origin;
 #[cfg(all(target_os = "linux", not(miri)))]
 pub(crate) use linux::Origin;
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::time::{Duration, Instant};
 

@@ -71,7 +71,8 @@ fn g5_a_client_stopped_by_its_own_limit_takes_nothing_from_the_common_one() {
 }
 
 /// In a store of twelve groups, one request in twelve finds its first and its third bucket in one group
-/// and the second elsewhere: each group is taken once, whatever the order of the charges.
+/// and the second elsewhere. Whoever wants a group twice and tries again and again never comes to an
+/// end, which is how this test would fail.
 #[test]
 fn buckets_of_one_request_that_share_a_group_are_all_charged() {
     let policies = ["a", "b", "c"].map(|name| policy(RateLimitPolicy::per_hour(3).named(name)));

@@ -57,8 +57,16 @@ fn asks(store: &Store, charges: &Charges) {
 }
 
 /// Asks under one of the policies alone.
-fn asks_one(store: &Store, charge: Option<&Charge>) {
-    asks(store, &Charges::one(charge.unwrap().clone()));
+fn asks_one(store: &Store, charges: &Charges, index: usize) {
+    asks(store, &Charges::one(charges.get(index).unwrap().clone()));
+}
+
+fn asks_the_first(store: &Store, charges: &Charges) {
+    asks_one(store, charges, 0);
+}
+
+fn asks_the_second(store: &Store, charges: &Charges) {
+    asks_one(store, charges, 1);
 }
 
 /// Takes a unit of each policy afterwards.
@@ -123,13 +131,7 @@ fn nobody_is_denied_for_having_been_held_up() {
         for names in [&["a"][..], &["a", "b"]] {
             asks_while_another_takes_a_unit(algorithms[0], names, asked_before, settles);
         }
-        let some: [fn(&Store, &Charges); 2] = [
-            |store, charges| asks_one(store, charges.get(0)),
-            |store, charges| {
-                asks_one(store, charges.get(1));
-            },
-        ];
-        for takes in some {
+        for takes in [asks_the_first, asks_the_second] {
             asks_while_another_takes_a_unit(algorithms[0], &["a", "b"], asked_before, takes);
         }
     }

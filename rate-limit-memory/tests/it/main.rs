@@ -9,7 +9,7 @@
 //! - `broken`: stores of this kind with a deliberate fault, and the test above that catches each
 //! - `inputs`: what cannot work is refused
 
-#![cfg(not(loom))]
+#![cfg(not(any(loom, shuttle)))]
 #![allow(
     missing_docs,
     clippy::unwrap_used,

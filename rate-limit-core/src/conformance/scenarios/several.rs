@@ -31,25 +31,29 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         name: "several.all_or_nothing",
         promise: "if one enforced policy denies, no policy of the request is charged",
         body: |trial| {
-            // Whichever of up to four policies denies, and wherever it stands.
-            for denying in 0..4 {
+            // Whichever of up to four policies denies, wherever it stands, and whether the store knows
+            // the buckets of the others or not.
+            for (denying, known) in (0..4).flat_map(|denying| [(denying, 0), (denying, 1)]) {
                 let (store, who) = (trial.store(), user("refused")?);
                 let policies: Vec<Policy> = ten_per_minute()?.into_iter().take(4).collect();
                 let Some(empty) = policies.get(denying) else {
                     continue;
                 };
                 fill(&store, &who, empty)?;
+                for ten in policies.iter().filter(|ten| *ten != empty) {
+                    store.admitted(&who, ten, known)?;
+                }
                 for _ in 0..5 {
                     let outcomes = store.ask(policies.iter().map(|ten| charge(&who, ten, 2)))?;
                     for (index, outcome) in outcomes.iter().enumerate() {
                         ensure!(outcome.charged.is_none(), "policy {index} charged all the same");
                         equal("violated", outcome.is_violated(), index == denying)?;
-                        let left = if index == denying { 0 } else { 10 };
+                        let left = if index == denying { 0 } else { 10 - known };
                         equal("left", outcome.remaining, left)?;
                     }
                 }
                 for ten in policies.iter().filter(|ten| *ten != empty) {
-                    equal("left afterwards", store.remaining(&who, ten)?, 10)?;
+                    equal("left afterwards", store.remaining(&who, ten)?, 10 - known)?;
                 }
             }
             Ok(())
