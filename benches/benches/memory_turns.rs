@@ -12,6 +12,7 @@
 use std::fmt;
 use std::hint::black_box;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use rate_limit_benches::baseline::Floor;
 use rate_limit_benches::turns::{now, tenth};
 use rate_limit_benches::workload::Spread;
 use rate_limit_benches::{Path, addresses, charges, decide, governor, policies};
-use rate_limit_core::{Charges, Clock};
+use rate_limit_core::{Charges, Clock, RateLimitPolicy};
 use rate_limit_memory::{
     MemoryRepository, MemoryRepositoryBuilder, SystemClock, TimeStampCounterClock,
 };
@@ -127,9 +128,28 @@ struct Workload {
     spread: Spread,
     threads: usize,
     policies: usize,
+    /// The path of all policies but the last.
+    before: Path,
 }
 
 impl Workload {
+    /// One policy on one thread.
+    fn uniform(path: Path, keys: usize) -> Self {
+        Self { path, keys, spread: Spread::Uniform, threads: 1, policies: 1, before: path }
+    }
+
+    /// The path of each policy.
+    fn paths(self) -> impl Iterator<Item = Path> {
+        std::iter::repeat_n(self.before, self.policies - 1).chain([self.path])
+    }
+
+    fn policies(self) -> Vec<Arc<RateLimitPolicy>> {
+        let numbered = self.paths().enumerate();
+        numbered
+            .map(|(number, path)| policies(path, self.policies).unwrap()[number].clone())
+            .collect()
+    }
+
     /// A store for as many buckets again as there will be.
     fn store<C: Clock>(self, clock: C) -> MemoryRepositoryBuilder<C> {
         let max_keys = (self.keys * self.policies * 2).max(64);
@@ -147,6 +167,9 @@ impl fmt::Display for Workload {
             write!(f, ", {} policies", self.policies)?;
         }
         write!(f, ", {}", self.path.name())?;
+        if self.before != self.path {
+            f.write_str(" by the last")?;
+        }
         if self.threads > 1 { write!(f, ", {} threads", self.threads) } else { Ok(()) }
     }
 }
@@ -155,16 +178,18 @@ impl fmt::Display for Workload {
 /// then taken its unit in vain.
 fn governors<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
     let limiters: Vec<_> =
-        (0..workload.policies).map(|_| governor(workload.path, QuantaClock::default())).collect();
+        workload.paths().map(|path| governor(path, QuantaClock::default())).collect();
     let ask = move |_, address: &IpAddr| limiters.iter().all(|one| one.check_key(address).is_ok());
     contender(order, workload.threads, |address| *address, ask, everybody)
 }
 
 /// A table for each policy, asked like the limiters of governor.
 fn floors<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
-    let (burst, interval_nanos) = workload.path.floor_limit();
-    let floor = || Floor::new(TimeStampCounterClock::new(), workload.keys, burst, interval_nanos);
-    let floors: Vec<_> = (0..workload.policies).map(|_| floor()).collect();
+    let floor = |path: Path| {
+        let (burst, interval_nanos) = path.floor_limit();
+        Floor::new(TimeStampCounterClock::new(), workload.keys, burst, interval_nanos)
+    };
+    let floors: Vec<_> = workload.paths().map(floor).collect();
     let ask = move |_, address: &IpAddr| floors.iter().all(|one| one.decide(address));
     contender(order, workload.threads, |address| *address, ask, everybody)
 }
@@ -175,7 +200,7 @@ fn ours<'a, C: Clock + 'a>(
     store: MemoryRepositoryBuilder<C>,
     everybody: &[IpAddr],
 ) -> Turn<'a> {
-    let policies = policies(workload.path, workload.policies).unwrap();
+    let policies = workload.policies();
     let store = store.build().unwrap();
     let given = move |address: &IpAddr| charges(*address, &policies);
     let ask = move |_, one: &Charges| decide(&store, one);
@@ -184,7 +209,7 @@ fn ours<'a, C: Clock + 'a>(
 
 /// Ours with a store for each thread, so that they have nothing in common but the machine.
 fn apart<'a>(workload: Workload, order: &'a [IpAddr], everybody: &[IpAddr]) -> Turn<'a> {
-    let policies = policies(workload.path, workload.policies).unwrap();
+    let policies = workload.policies();
     let stores: Vec<_> = (0..workload.threads)
         .map(|_| workload.store(TimeStampCounterClock::new()).build().unwrap())
         .collect();
@@ -234,22 +259,21 @@ fn main() {
     );
     println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     let million = 1_000_000;
-    let uniform =
-        |path, keys| Workload { path, keys, spread: Spread::Uniform, threads: 1, policies: 1 };
     for threads in [1, 2] {
         let rounds = if threads == 1 { rounds } else { rounds.div_ceil(4) };
         for path in [Path::Admitted, Path::Denied] {
             for keys in [1, 1_000, million] {
-                row(Workload { threads, ..uniform(path, keys) }, rounds);
+                row(Workload { threads, ..Workload::uniform(path, keys) }, rounds);
             }
             let spread = Spread::Zipf;
-            row(Workload { threads, spread, ..uniform(path, million) }, rounds);
+            row(Workload { threads, spread, ..Workload::uniform(path, million) }, rounds);
         }
     }
-    for path in [Path::Admitted, Path::Denied] {
+    let [admitted, denied] = [Path::Admitted, Path::Denied];
+    for (path, before) in [(admitted, admitted), (denied, denied), (denied, admitted)] {
         for policies in [2, 4] {
-            row(Workload { policies, ..uniform(path, 1) }, rounds);
+            row(Workload { policies, before, ..Workload::uniform(path, 1) }, rounds);
         }
     }
-    row(uniform(Path::Admitted, 10 * million), rounds);
+    row(Workload::uniform(Path::Admitted, 10 * million), rounds);
 }
