@@ -1,4 +1,8 @@
 //! The decision on packed states, held to the one on records.
+//!
+//! The seeds in `tests/proptest-regressions/packed.txt` are cases by which mistakes were found that
+//! were made on purpose: a unit taken although a later policy says no, a shadow that denies, a first
+//! denial that is forgotten, a healed state that is not written.
 
 use std::sync::Arc;
 
