@@ -28,9 +28,9 @@ mod pump;
 /// let proxy = Proxy::start(server.address())?;
 /// let client = redis::Client::open(format!("redis://{}", proxy.address()))?;
 /// let mut connection = client.get_connection()?;
-/// connection.set_read_timeout(Some(std::time::Duration::from_millis(50)))?;
 ///
 /// proxy.set_replies(Replies::Drop);
+/// connection.set_read_timeout(Some(std::time::Duration::from_millis(50)))?;
 /// assert!(redis::cmd("INCR").arg("count").exec(&mut connection).is_err());
 /// // The command ran all the same.
 /// assert_eq!(server.command(&["GET", "count"])?, redis::Value::BulkString(b"1".into()));

@@ -8,7 +8,7 @@ use redis::Value;
 use crate::error::TestbedError;
 use crate::program::Program;
 use crate::proxy::Proxy;
-use crate::server::{RedisServer, ServerBuilder};
+use crate::server::{RedisServer, ServerBuilder, words_of};
 use crate::wait;
 
 /// The name under which the Sentinels know the master.
@@ -253,11 +253,8 @@ fn sentinel(
 }
 
 fn named_by(sentinel: &RedisServer) -> Result<SocketAddr, TestbedError> {
-    let mut connection = sentinel.administrator()?;
-    let named: Option<(String, String)> = redis::cmd("SENTINEL")
-        .arg("GET-MASTER-ADDR-BY-NAME")
-        .arg(MASTER_NAME)
-        .query(&mut connection)?;
+    let named: Option<(String, String)> =
+        sentinel.ask(words_of(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER_NAME]))?;
     let (ip, port) = named.unwrap_or_default();
     format!("{ip}:{port}")
         .parse()

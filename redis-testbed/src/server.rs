@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use redis::Value;
+use redis::{Cmd, FromRedisValue, Value};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -202,7 +202,8 @@ impl RedisServer {
     }
 
     /// A connection of an administrator, who may do everything, over the Unix socket. Passwords,
-    /// TLS and proxies in front of the port do not concern it.
+    /// TLS and proxies in front of the port do not concern it. It waits for as long as the server
+    /// takes; [`command`](Self::command) does not.
     ///
     /// # Errors
     ///
@@ -215,9 +216,15 @@ impl RedisServer {
     ///
     /// # Errors
     ///
-    /// If the server refuses it or does not answer.
+    /// If the server refuses it or does not answer within ten seconds.
     pub fn command(&self, words: &[&str]) -> Result<Value, TestbedError> {
-        Ok(words_of(words).query(&mut self.administrator()?)?)
+        launch::ask(self.folder.path(), words_of(words))
+    }
+
+    /// The same for any bytes and an answer of a certain type.
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: Cmd) -> Result<T, TestbedError> {
+        let answer = launch::ask(self.folder.path(), command)?;
+        redis::from_redis_value(answer).map_err(|error| TestbedError::Redis(error.into()))
     }
 
     /// One field of `INFO`, such as `used_memory` or `used_cpu_user`.
@@ -226,7 +233,7 @@ impl RedisServer {
     ///
     /// If the server does not answer or has no such field.
     pub fn info(&self, field: &str) -> Result<String, TestbedError> {
-        let all: String = redis::cmd("INFO").arg("everything").query(&mut self.administrator()?)?;
+        let all: String = self.ask(words_of(&["INFO", "everything"]))?;
         let value = all.lines().find_map(|line| line.split_once(':').filter(|(k, _)| *k == field));
         value.map(|(_, value)| value.trim().to_owned()).ok_or_else(|| TestbedError::Unexpected {
             command: "INFO everything",
@@ -267,9 +274,9 @@ impl RedisServer {
         let mut process = launch::start(program, *kind, folder, clock.as_ref())?;
         let mut ended = false;
         let ready = wait::until("the Redis server answers PING", START_DEADLINE, || {
-            let answers = launch::administrator(folder)
-                .and_then(|mut connection| Ok(redis::cmd("PING").query::<String>(&mut connection)?))
-                .is_ok_and(|pong| pong == "PONG");
+            let pong = Value::SimpleString("PONG".to_owned());
+            let answers =
+                launch::ask(folder, redis::cmd("PING")).is_ok_and(|answer| answer == pong);
             ended = !answers && process.has_ended();
             answers || ended
         });
@@ -287,8 +294,8 @@ impl RedisServer {
     }
 }
 
-pub(crate) fn words_of(words: &[&str]) -> redis::Cmd {
-    let mut command = redis::Cmd::new();
+pub(crate) fn words_of(words: &[&str]) -> Cmd {
+    let mut command = Cmd::new();
     for word in words {
         command.arg(*word);
     }

@@ -1,6 +1,6 @@
 //! A client of a few lines, so that tests decide every byte that is sent.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl Client {
     /// The next answer; `None` if the connection ends instead.
     pub(crate) fn answer(&mut self) -> Option<Answer> {
         let mut line = String::new();
-        if self.stream.read_line(&mut line).ok()? == 0 {
+        if self.is_closed() || self.stream.read_line(&mut line).ok()? == 0 {
             return None;
         }
         let status = line.split(' ').nth(1)?.parse().ok()?;
@@ -70,9 +70,19 @@ impl Client {
         Some(answer)
     }
 
-    /// Whether the server has closed the connection.
+    /// Whether the connection ends before anything else comes.
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0; 1]), Ok(0) | Err(_))
+        loop {
+            match self.stream.fill_buf() {
+                Ok(bytes) => return bytes.is_empty(),
+                // A thread that waits for a limited time is woken by signals that nobody handles.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    panic!("the server neither answers nor ends the connection")
+                }
+                Err(_reset) => return true,
+            }
+        }
     }
 }
 

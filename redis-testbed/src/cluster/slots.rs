@@ -23,7 +23,7 @@ pub(super) fn add(node: &RedisServer, slots: Range<u16>) -> Result<(), TestbedEr
 }
 
 pub(super) fn id(node: &RedisServer) -> Result<String, TestbedError> {
-    Ok(redis::cmd("CLUSTER").arg("MYID").query(&mut node.administrator()?)?)
+    node.ask(words_of(&["CLUSTER", "MYID"]))
 }
 
 /// How many nodes it has shaken hands with, itself included.
@@ -36,7 +36,7 @@ pub(super) fn acquaintances(node: &RedisServer) -> Result<usize, TestbedError> {
 
 /// Whether it sees every slot served.
 pub(super) fn sees_all_served(node: &RedisServer) -> Result<bool, TestbedError> {
-    let info: String = redis::cmd("CLUSTER").arg("INFO").query(&mut node.administrator()?)?;
+    let info: String = node.ask(words_of(&["CLUSTER", "INFO"]))?;
     Ok(info.contains("cluster_state:ok") && info.contains("cluster_slots_ok:16384"))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn is_well(node: &RedisServer, replicas: usize) -> Result<bool, Testb
 }
 
 fn lines(node: &RedisServer) -> Result<String, TestbedError> {
-    Ok(redis::cmd("CLUSTER").arg("NODES").query(&mut node.administrator()?)?)
+    node.ask(words_of(&["CLUSTER", "NODES"]))
 }
 
 pub(super) fn served(node: &RedisServer) -> Result<Vec<Served>, TestbedError> {
@@ -83,22 +83,16 @@ pub(super) fn migrate(
     let number = slot.to_string();
     to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &old])?;
     from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &new])?;
-    let mut connection = from.administrator()?;
     loop {
         let get = ["CLUSTER", "GETKEYSINSLOT", &number, "100"];
-        let keys: Vec<Vec<u8>> = words_of(&get).query(&mut connection)?;
+        let keys: Vec<Vec<u8>> = from.ask(words_of(&get))?;
         if keys.is_empty() {
             break;
         }
-        redis::cmd("MIGRATE")
-            .arg(to.address().ip().to_string())
-            .arg(to.address().port())
-            .arg("")
-            .arg(0)
-            .arg(5_000)
-            .arg("KEYS")
-            .arg(keys)
-            .exec(&mut connection)?;
+        let (ip, port) = (to.address().ip().to_string(), to.address().port().to_string());
+        let mut migrate = words_of(&["MIGRATE", &ip, &port, "", "0", "5000", "KEYS"]);
+        migrate.arg(keys);
+        from.ask::<()>(migrate)?;
     }
     // The new owner first, so that there is one at any moment.
     to.command(&["CLUSTER", "SETSLOT", &number, "NODE", &new])?;

@@ -3,6 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
+
+use redis::Value;
 
 use crate::clock::SteppedClock;
 use crate::error::TestbedError;
@@ -50,12 +54,32 @@ pub(super) fn start(
     Process::start(command, &log_file(folder))
 }
 
+/// Without a read timeout: a timed read fails with `EINTR` whenever its thread is woken for a signal,
+/// even one that is ignored, such as that of a child's end that comes while the main thread begins
+/// another thread. An untimed one is gone on with by the system.
 pub(super) fn administrator(folder: &Path) -> Result<redis::Connection, TestbedError> {
     let url = format!(
         "unix://{}?user={ADMINISTRATOR}&pass={ADMINISTRATOR_PASSWORD}",
         unix_socket(folder).display()
     );
-    let connection = redis::Client::open(url)?.get_connection_with_timeout(COMMAND_DEADLINE)?;
-    connection.set_read_timeout(Some(COMMAND_DEADLINE))?;
-    Ok(connection)
+    Ok(redis::Client::open(url)?.get_connection()?)
+}
+
+/// Has an administrator carry out one command, and does not wait for a server that hangs.
+pub(super) fn ask(folder: &Path, command: redis::Cmd) -> Result<Value, TestbedError> {
+    let (sender, answer) = mpsc::channel();
+    let folder = folder.to_owned();
+    // Left behind if it is too late; it ends with the server, which its owner ends at the latest.
+    thread::spawn(move || {
+        let answered = administrator(&folder)
+            .and_then(|mut connection| Ok(command.query::<Value>(&mut connection)?));
+        // Nobody listens any more if it is too late.
+        let _ = sender.send(answered);
+    });
+    answer.recv_timeout(COMMAND_DEADLINE).unwrap_or_else(|_| {
+        Err(TestbedError::TooLate {
+            what: "the Redis server answers a command".to_owned(),
+            after: COMMAND_DEADLINE,
+        })
+    })
 }
