@@ -1,5 +1,8 @@
 //! `/auth`: a proxy asks, for each request of its clients, whether that may pass.
 //!
+//! Most proxies say in fields what they were asked. Envoy asks with the method of its client, and puts
+//! the target of its client behind a path of ours.
+//!
 //! The request that is asked about is put together from what the proxy says, and goes through the
 //! layer as if it had come here itself, in front of a service that answers 200 to everything. So which
 //! rules match, whose buckets are charged and what is told is the layer's.
@@ -49,6 +52,23 @@ struct Named {
     host: HeaderName,
 }
 
+impl Named {
+    /// Whether there is one of those that say what is asked for. A host alone says nothing.
+    fn is_in(&self, headers: &HeaderMap) -> bool {
+        headers.contains_key(&self.method) || headers.contains_key(&self.uri)
+    }
+}
+
+/// The path before the target of a client, in the questions of proxies that put it there.
+const PREFIX: &str = "/auth";
+
+/// Where a proxy says what it was asked.
+#[derive(Clone, Copy)]
+enum Told {
+    InFields,
+    InTarget,
+}
+
 /// Stands where the proxied service would.
 #[derive(Clone, Copy)]
 struct Passed;
@@ -69,15 +89,30 @@ impl tower_service::Service<Request<()>> for Passed {
 
 /// `/auth`, with any method, because proxies differ there.
 pub(crate) async fn auth(State(service): State<Service>, request: Request<Body>) -> Response {
-    // The body, if a proxy sends one along, is its client's and is not read.
-    let (request, _) = request.into_parts();
-    respond(&service, request).await.unwrap_or_else(IntoResponse::into_response)
+    answer(&service, request, Told::InFields).await
 }
 
-async fn respond(service: &Service, request: Parts) -> Result<Response, Problem> {
+/// `/auth/{*target}`.
+pub(crate) async fn auth_target(
+    State(service): State<Service>,
+    request: Request<Body>,
+) -> Response {
+    answer(&service, request, Told::InTarget).await
+}
+
+async fn answer(service: &Service, request: Request<Body>, told: Told) -> Response {
+    // The body, if a proxy sends one along, is its client's and is not read.
+    let (request, _) = request.into_parts();
+    respond(service, request, told).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn respond(service: &Service, request: Parts, told: Told) -> Result<Response, Problem> {
     service.admission.proxying(&request).await?;
-    let turned_away = turned_away(request.uri.query())?;
-    let proxied = proxied(request)?;
+    let (turned_away, proxied) = match told {
+        Told::InFields => (turned_away(request.uri.query())?, told_in_fields(request)?),
+        // The query is the client's, and the proxy understands every status.
+        Told::InTarget => (None, told_in_target(request)?),
+    };
     let mut response = service
         .rules
         .layer(Passed)
@@ -111,8 +146,8 @@ fn bad(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, detail)
 }
 
-/// The request that the proxy was asked.
-fn proxied(request: Parts) -> Result<Request<()>, Problem> {
+/// The request that the proxy was asked, as its fields say.
+fn told_in_fields(mut request: Parts) -> Result<Request<()>, Problem> {
     let named = named(&request.headers)?;
     let text = |name: &HeaderName| once(&request.headers, name);
     let missing = |name: &HeaderName| bad(format!("expected the field {name} of the proxy, once"));
@@ -121,34 +156,53 @@ fn proxied(request: Parts) -> Result<Request<()>, Problem> {
     let method: Method =
         method.parse().map_err(|_| bad(format!("{} is no method", named.method)))?;
     let uri: Uri = uri.parse().map_err(|_| bad(format!("{} is no target", named.uri)))?;
-    let host = request.headers.get(&named.host).cloned();
-
-    let mut proxied = Request::new(());
-    *proxied.method_mut() = method;
-    *proxied.uri_mut() = uri;
-    let mut headers = request.headers;
     for of in [&ORIGINAL, &FORWARDED] {
-        [&of.method, &of.uri].into_iter().for_each(|name| _ = headers.remove(name));
+        [&of.method, &of.uri].into_iter().for_each(|name| _ = request.headers.remove(name));
     }
+    if let Some(host) = request.headers.get(&named.host).cloned() {
+        request.headers.insert(header::HOST, host);
+    }
+    (request.method, request.uri) = (method, uri);
+    Ok(proxied(request))
+}
+
+/// The request that the proxy was asked, which is this one but for the beginning of its path.
+fn told_in_target(mut request: Parts) -> Result<Request<()>, Problem> {
+    if [&ORIGINAL, &FORWARDED].into_iter().any(|of| of.is_in(&request.headers)) {
+        return Err(bad(
+            "the target of the client is in the path and in fields X-Original-* or X-Forwarded-*; \
+             expected the proxy to let no client write those",
+        ));
+    }
+    let target = request.uri.path_and_query().and_then(|all| all.as_str().strip_prefix(PREFIX));
+    let target = target.and_then(|target| target.parse().ok());
+    let mut parts = request.uri.into_parts();
+    parts.path_and_query = Some(target.ok_or_else(|| bad("there is no target after /auth"))?);
+    request.uri = Uri::from_parts(parts).map_err(|_| bad("there is no target after /auth"))?;
+    Ok(proxied(request))
+}
+
+/// What the layer sees of a request that a proxy was asked.
+fn proxied(request: Parts) -> Request<()> {
+    let mut proxied = Request::new(());
+    *proxied.method_mut() = request.method;
+    *proxied.uri_mut() = request.uri;
+    let mut headers = request.headers;
     headers.remove(&SERVICE_TOKEN);
     // A gRPC client is told that it was turned away in a response with status 200, which a proxy
     // would take for leave.
     headers.remove(header::CONTENT_TYPE);
-    if let Some(host) = host {
-        headers.insert(header::HOST, host);
-    }
     *proxied.headers_mut() = headers;
     if let Some(peer) = request.extensions.get::<PeerAddress>() {
         proxied.extensions_mut().insert(*peer);
     }
-    Ok(proxied)
+    proxied
 }
 
 /// Which names the proxy uses. With both there, its client has written one of them, and nobody knows
 /// which.
 fn named(headers: &HeaderMap) -> Result<&'static Named, Problem> {
-    let uses = |of: &Named| headers.contains_key(&of.method) || headers.contains_key(&of.uri);
-    match (uses(&ORIGINAL), uses(&FORWARDED)) {
+    match (ORIGINAL.is_in(headers), FORWARDED.is_in(headers)) {
         (true, false) => Ok(&ORIGINAL),
         (false, true) => Ok(&FORWARDED),
         (true, true) => Err(bad(

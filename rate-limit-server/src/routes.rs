@@ -16,6 +16,8 @@ pub(crate) fn routes(service: Service) -> Router {
         .route("/check", post(check::check))
         .route("/settle", post(settle::settle))
         .route("/auth", any(forward_auth::auth))
+        .route("/auth/", any(forward_auth::auth_target))
+        .route("/auth/{*target}", any(forward_auth::auth_target))
         .route("/health", get(health::health))
         .route("/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))

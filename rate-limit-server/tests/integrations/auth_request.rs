@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use crate::nginx::Nginx;
+use crate::replaced;
 use crate::server::{Files, Server};
 use crate::support::{Answer, Connection};
 
@@ -90,12 +91,6 @@ impl Site {
     async fn ask(&self, from: Ipv4Addr, path: &str) -> Answer {
         self.visitor(from).await.ask(path).await
     }
-}
-
-/// The text with another part, which has to be there once.
-fn replaced(text: &str, part: &str, other: &str) -> String {
-    assert_eq!(text.matches(part).count(), 1, "{part}");
-    text.replace(part, other)
 }
 
 /// The service with the rules of `deploy/`, and these besides.

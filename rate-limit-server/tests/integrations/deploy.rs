@@ -3,16 +3,10 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
+use crate::program;
 use crate::server::{Files, run};
 
 const UNIT: &str = "deploy/rate-limit-server.service";
-
-/// The program that a variable names, which `scripts/test-integrations` sets.
-fn program(variable: &str) -> Command {
-    let path = std::env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} is a path; scripts/test-integrations sets it"));
-    Command::new(path)
-}
 
 #[track_caller]
 fn succeeds(command: &mut Command) -> Output {

@@ -20,6 +20,12 @@ mod server;
 /// nginx asks for each request of its clients.
 #[cfg(target_os = "linux")]
 mod auth_request;
+/// A running Envoy, Traefik or Caddy.
+#[cfg(target_os = "linux")]
+mod gateway;
+/// Envoy, Traefik and Caddy ask for each request of their clients.
+#[cfg(target_os = "linux")]
+mod gateways;
 /// A running nginx.
 #[cfg(target_os = "linux")]
 #[allow(dead_code, reason = "the tests of the layer use the rest")]
@@ -39,4 +45,17 @@ fn file(path: &str) -> String {
 
 fn root() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// The program that a variable names, which `scripts/test-integrations` sets.
+fn program(variable: &str) -> std::process::Command {
+    let path = std::env::var_os(variable)
+        .unwrap_or_else(|| panic!("{variable} is a path; scripts/test-integrations sets it"));
+    std::process::Command::new(path)
+}
+
+/// The text with another part, which has to be there once.
+fn replaced(text: &str, part: &str, other: &str) -> String {
+    assert_eq!(text.matches(part).count(), 1, "{part}");
+    text.replace(part, other)
 }

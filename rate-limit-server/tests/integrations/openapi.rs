@@ -1,8 +1,6 @@
 //! The description of all paths, taken at its word: schemathesis makes requests of it, right ones and
 //! wrong ones, and compares every answer with what the document says.
 
-use std::process::Command;
-
 use crate::server::{Server, TOKEN};
 
 /// Draws the same examples each time, so that a failure can be repeated.
@@ -14,12 +12,10 @@ const EXAMPLES: &str = "15";
 #[test]
 fn every_answer_is_one_that_the_document_describes() {
     let server = Server::administered(&["--log", "error"]);
-    let program = std::env::var_os("SCHEMATHESIS_PROGRAM")
-        .expect("SCHEMATHESIS_PROGRAM is a path; scripts/test-integrations sets it");
     let url = format!("http://{}/openapi.json", server.address);
     let checks = "not_a_server_error,status_code_conformance,content_type_conformance,\
                   response_headers_conformance,response_schema_conformance";
-    let output = Command::new(program)
+    let output = crate::program("SCHEMATHESIS_PROGRAM")
         .args(["run", &url, "--checks", checks, "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", EXAMPLES, "--seed", SEED])
         .args(["--header", &format!("Authorization: Bearer {TOKEN}")])

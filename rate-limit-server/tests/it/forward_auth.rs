@@ -80,6 +80,50 @@ fn traefik_names_them_otherwise() {
     assert_eq!(ask(&server, "/auth", &elsewhere).field("x-ratelimit-limit"), None);
 }
 
+/// Envoy asks with its client's method, host and target, the latter behind ours.
+#[test]
+fn envoy_puts_the_target_behind_the_path() {
+    let (server, _files) = behind_a_proxy();
+    let ask = |line: &str, client| server.client().send(line, &[("x-forwarded-for", client)], b"");
+    let login = |client| ask("POST /auth/login?denied=403", client);
+    assert_eq!(login("203.0.113.9").field("x-ratelimit-remaining"), Some("1"));
+    assert_eq!(login("203.0.113.9").status, 200);
+    let denied = login("203.0.113.9");
+    assert_eq!(
+        (denied.status, denied.field("x-auth-status")),
+        (429, None),
+        "a query is the client's"
+    );
+    assert!(denied.field("retry-after").is_some());
+    assert_eq!(login("203.0.113.10").status, 200, "another client");
+    for path in ["login/", "/login", "./login", "%6Cogin", "../login", "a/../login"] {
+        let line = format!("POST /auth/{path}");
+        assert_eq!(ask(&line, "203.0.113.9").status, 429, "{line}");
+    }
+    // The paths of the service are nothing else than the client's here.
+    for line in ["GET /auth/", "GET /auth/?login", "GET /auth/metrics", "GET /auth/../metrics"] {
+        let answer = ask(line, "203.0.113.9");
+        assert_eq!((answer.status, answer.body.len()), (200, 0), "{line}");
+        assert_eq!(answer.field("x-ratelimit-limit"), None, "{line}");
+    }
+    // It is the same limit that other proxies ask for.
+    let nginx = nginx("POST", "/login", "203.0.113.9");
+    assert_eq!(self::ask(&server, "/auth", &nginx).status, 429);
+}
+
+#[test]
+fn the_host_of_a_target_is_that_of_the_request() {
+    let (server, _files) = behind_a_proxy();
+    // The client says `limits.test`, so this rule is not for it.
+    let key = ("x-api-key", "key-of-the-client");
+    let elsewhere = server.client().send("GET /auth/api/things", &[key], b"");
+    assert_eq!((elsewhere.status, elsewhere.field("x-ratelimit-limit")), (200, None));
+    let mut client = server.client();
+    let line = "GET http://api.example.com/auth/api/things";
+    let statuses: Vec<u16> = (0..2).map(|_| client.send(line, &[key], b"").status).collect();
+    assert_eq!(statuses, [200, 429]);
+}
+
 /// nginx understands no other refusals than 401 and 403.
 #[test]
 fn a_proxy_chooses_the_status_by_which_requests_are_turned_away() {
@@ -110,6 +154,9 @@ fn what_a_client_may_have_written_is_refused() {
         &[("x-original-method", "POST"), ("x-original-uri", "not a target")],
     ] {
         assert_eq!(ask(&server, "/auth", fields).status, 400, "{fields:?}");
+    }
+    for field in ["x-original-uri", "x-original-method", "x-forwarded-uri", "x-forwarded-method"] {
+        assert_eq!(ask(&server, "/auth/login", &[(field, "/")]).status, 400, "{field}");
     }
 }
 
