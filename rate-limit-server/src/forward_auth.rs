@@ -19,6 +19,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, StatusCode, Uri};
 use http_body_util::Full;
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use rate_limit_core::Decision;
 use rate_limit_tower::PeerAddress;
 use tower_layer::Layer;
@@ -149,13 +150,14 @@ fn bad(detail: impl Into<String>) -> Problem {
 /// The request that the proxy was asked, as its fields say.
 fn told_in_fields(mut request: Parts) -> Result<Request<()>, Problem> {
     let named = named(&request.headers)?;
-    let text = |name: &HeaderName| once(&request.headers, name);
-    let missing = |name: &HeaderName| bad(format!("expected the field {name} of the proxy, once"));
-    let method = text(&named.method).ok_or_else(|| missing(&named.method))?;
-    let uri = text(&named.uri).ok_or_else(|| missing(&named.uri))?;
-    let method: Method =
-        method.parse().map_err(|_| bad(format!("{} is no method", named.method)))?;
-    let uri: Uri = uri.parse().map_err(|_| bad(format!("{} is no target", named.uri)))?;
+    let said = |name: &HeaderName| {
+        let missing = || bad(format!("expected the field {name} of the proxy, once"));
+        once(&request.headers, name).ok_or_else(missing)
+    };
+    let method = Method::from_bytes(said(&named.method)?.as_bytes())
+        .map_err(|_| bad(format!("{} is no method", named.method)))?;
+    let uri = target(said(&named.uri)?.as_bytes())
+        .ok_or_else(|| bad(format!("{} is no target", named.uri)))?;
     for of in [&ORIGINAL, &FORWARDED] {
         [&of.method, &of.uri].into_iter().for_each(|name| _ = request.headers.remove(name));
     }
@@ -216,10 +218,21 @@ fn named(headers: &HeaderMap) -> Result<&'static Named, Problem> {
     }
 }
 
-fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {
     let mut values = headers.get_all(name).iter();
     let (Some(value), None) = (values.next(), values.next()) else {
         return None;
     };
-    HeaderValue::to_str(value).ok()
+    Some(value)
+}
+
+/// What proxies let through in a target although no target has it. A request that is asked about must
+/// not fall out of every rule by it.
+const STRAY: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'`').add(b'\\').add(b'^');
+
+/// The target, with what should have been encoded encoded.
+fn target(said: &[u8]) -> Option<Uri> {
+    let encoded = || percent_encode(said, STRAY).to_string();
+    Uri::try_from(said).or_else(|_| encoded().parse()).ok()
 }

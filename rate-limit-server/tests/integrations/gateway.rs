@@ -122,7 +122,7 @@ fn caddy(files: &Files, address: SocketAddr, service: SocketAddr, site: SocketAd
     let text = crate::file("deploy/caddy/Caddyfile");
     let text = replaced(&text, "127.0.0.1:8080", &service.to_string());
     let text = replaced(&text, "127.0.0.1:3000", &site.to_string());
-    let listen = format!("http://{address} {{\n\tbind {}\n", address.ip());
+    let listen = format!("http://:{} {{\n\tbind {}\n", address.port(), address.ip());
     let text = replaced(&text, ":8088 {\n", &listen);
     // Several of them would want the same port for their administration.
     let text = format!("{{\n\tadmin off\n\tpersist_config off\n}}\n{text}");

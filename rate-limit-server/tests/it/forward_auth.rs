@@ -80,6 +80,37 @@ fn traefik_names_them_otherwise() {
     assert_eq!(ask(&server, "/auth", &elsewhere).field("x-ratelimit-limit"), None);
 }
 
+/// nginx hands on what no target has; such a request is no other one, and falls out of no rule.
+#[test]
+fn stray_characters_make_no_other_request() {
+    let (server, _files) = behind_a_proxy();
+    let status = |uri: &[u8]| {
+        let head = [
+            b"GET /auth?denied=403 HTTP/1.1\r\nhost: a\r\nx-forwarded-for: 203.0.113.9\r\n\
+              x-original-method: POST\r\nx-original-uri: "
+                .as_slice(),
+            uri,
+            b"\r\n\r\n",
+        ];
+        let mut client = server.client();
+        client.send_raw(&head.concat());
+        client.answer().unwrap().status
+    };
+    assert_eq!([status(b"/login"), status(b"/login")], [200, 200]);
+    for stray in 1..=u8::MAX {
+        // These end a field.
+        if [b'\n', b'\r'].contains(&stray) {
+            continue;
+        }
+        // A query is none of the path; `#` begins what is no part of a target.
+        let uri = [b"/login?".as_slice(), &[stray], b"x"].concat();
+        let is_control = stray < b' ' && stray != b'\t' || stray == 0x7F;
+        let expected = if is_control { 400 } else { 403 };
+        assert_eq!(status(&uri), expected, "{stray:#x}");
+    }
+    assert_eq!(status(b"/log<in"), 200, "this is another path");
+}
+
 /// Envoy asks with its client's method, host and target, the latter behind ours.
 #[test]
 fn envoy_puts_the_target_behind_the_path() {
