@@ -39,7 +39,15 @@ const PREFIX: &str = "RATE_LIMIT__";
 /// ```
 #[derive(Clone, Default)]
 pub struct Environment {
-    variables: BTreeMap<OsString, OsString>,
+    variables: BTreeMap<OsString, Given>,
+}
+
+/// What a variable holds.
+#[derive(Clone)]
+struct Given {
+    value: OsString,
+    /// What messages call it, if that is not its name.
+    called: Option<Arc<str>>,
 }
 
 impl Environment {
@@ -57,33 +65,41 @@ impl Environment {
     pub fn from_variables<N: Into<OsString>, V: Into<OsString>>(
         variables: impl IntoIterator<Item = (N, V)>,
     ) -> Self {
+        let given = |value: V| Given { value: value.into(), called: None };
         let variables =
-            variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+            variables.into_iter().map(|(name, value)| (name.into(), given(value))).collect();
         Self { variables }
     }
 
-    /// The same variables, and one more in the place of any of its name: what a program was told in
-    /// another way, such as on its command line, and what wins over the file as variables do.
+    /// The same variables, and one more in the place of any of its name: what a program was told by
+    /// an argument on its command line, which messages name, and which wins as variables do.
     #[must_use]
-    pub fn with_variable(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.variables.insert(name.into(), value.into());
+    pub fn with_argument(
+        mut self,
+        argument: &str,
+        variable: &str,
+        value: impl Into<OsString>,
+    ) -> Self {
+        self.variables.retain(|name, _| !name.eq_ignore_ascii_case(variable));
+        let given = Given { value: value.into(), called: Some(Arc::from(argument)) };
+        self.variables.insert(variable.into(), given);
         self
     }
 
     /// The value of a variable, if it is there and is a text.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.variables.get(std::ffi::OsStr::new(name))?.to_str()
+        self.variables.get(std::ffi::OsStr::new(name))?.value.to_str()
     }
 
     /// Puts the values of variables in the place of those of the file.
     pub(crate) fn override_values(&self, root: &mut Node, source: &mut Source<'_>) {
-        for (name, value) in &self.variables {
+        for (name, given) in &self.variables {
             let Some((name, keys)) = name.to_str().and_then(|name| Some((name, keys(name)?)))
             else {
                 continue;
             };
-            let place = Place::Variable(Arc::from(name));
-            let Some(text) = value.to_str() else {
+            let place = Place::Variable(given.called.clone().unwrap_or_else(|| Arc::from(name)));
+            let Some(text) = given.value.to_str() else {
                 source.refuse(&place, "", Flaw::new("the value is not UTF-8"));
                 continue;
             };
@@ -111,7 +127,8 @@ impl fmt::Debug for Environment {
 
 /// The way to the value that a variable overrides; `None` if it overrides none.
 fn keys(name: &str) -> Option<Vec<&str>> {
-    Some(name.strip_prefix(PREFIX)?.split("__").collect())
+    let (prefix, keys) = name.split_at_checked(PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(PREFIX).then(|| keys.split("__").collect())
 }
 
 /// Puts `node` where `keys` lead.

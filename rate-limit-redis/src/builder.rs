@@ -214,6 +214,26 @@ impl RedisRepositoryBuilder {
         self
     }
 
+    /// Checks everything that [`build`](Self::build) checks, and connects to nobody. It needs no
+    /// runtime, so that a program can look at its options before it starts.
+    ///
+    /// # Errors
+    ///
+    /// [`RedisBuildError`] if the URL or an option is not usable.
+    ///
+    /// # Example: a wrong address is found at the desk
+    ///
+    /// ```
+    /// use rate_limit_redis::RedisRepository;
+    ///
+    /// assert!(RedisRepository::builder("redis://127.0.0.1:6379").check().is_ok());
+    /// let error = RedisRepository::builder("redis://127.0.0.1:99999").check().unwrap_err();
+    /// assert!(error.to_string().contains("99999"));
+    /// ```
+    pub fn check(&self) -> Result<(), RedisBuildError> {
+        self.checked().map(drop)
+    }
+
     /// Checks everything, starts to connect, and returns without waiting for Redis.
     ///
     /// Until there is a connection, decisions are made by the failure modes of their policies. So
@@ -225,12 +245,9 @@ impl RedisRepositoryBuilder {
     pub fn build(self) -> Result<RedisRepository, RedisBuildError> {
         let is_pseudonymous =
             self.key_secret.is_none() && self.identity_form == IdentityForm::Digest;
-        let url = RedisUrl::parse(&self.url)?;
-        let keys = KeyRing::new(&self.key_prefix, self.key_secret.as_deref(), self.identity_form)?;
-        let keys = keys.placed(self.placement);
-        self.check_ranges()?;
+        let (keys, options) = self.checked()?;
         let (runtime, reporter) = (runtime()?, Arc::new(Reporter::new()));
-        let link = Link::open(self.link_options(url)?, &runtime, reporter);
+        let link = Link::open(options, &runtime, reporter);
         if is_pseudonymous {
             link.reporter().report(&"keys".into(), HealthEvent::DigestsArePseudonyms);
         }
@@ -240,6 +257,13 @@ impl RedisRepositoryBuilder {
             Denials::Remembered => store.remembering_denials(),
             Denials::Forgotten => store,
         })
+    }
+
+    fn checked(&self) -> Result<(KeyRing, LinkOptions), RedisBuildError> {
+        let url = RedisUrl::parse(&self.url)?;
+        let keys = KeyRing::new(&self.key_prefix, self.key_secret.as_deref(), self.identity_form)?;
+        self.check_ranges()?;
+        Ok((keys.placed(self.placement), self.link_options(url)?))
     }
 
     fn check_ranges(&self) -> Result<(), RedisBuildError> {

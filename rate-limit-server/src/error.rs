@@ -57,6 +57,14 @@ pub enum ServerError {
         /// What is wrong.
         reason: String,
     },
+    /// No store can be opened with these settings.
+    #[error("the store {url} cannot be used: {reason}")]
+    StoreSettings {
+        /// Where it is, without user and password.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
     /// The token cannot be used.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -66,9 +74,11 @@ impl ServerError {
     /// 2 if arguments or rules are to be corrected, otherwise 1.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Apply(_) | Self::Configuration(_) | Self::OpenToAll { .. } | Self::Token(_) => {
-                ExitCode::from(2)
-            }
+            Self::Apply(_)
+            | Self::Configuration(_)
+            | Self::OpenToAll { .. }
+            | Self::StoreSettings { .. }
+            | Self::Token(_) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

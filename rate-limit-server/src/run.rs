@@ -54,15 +54,16 @@ pub fn run(arguments: Arguments) -> Result<(), ServerError> {
 fn environment(arguments: &Arguments) -> Environment {
     let environment = Environment::of_process();
     match &arguments.store {
-        Some(url) => environment.with_variable("RATE_LIMIT__STORE__URL", url),
+        Some(url) => environment.with_argument("--store", "RATE_LIMIT__STORE__URL", url),
         None => environment,
     }
 }
 
-/// Whether a layer can be made of the rules, and what they mean.
+/// Whether a layer can be made of the rules and a store opened, and what the rules mean.
 fn check(configuration: &Configuration) -> Result<(), ServerError> {
     let store = rate_limit_memory::MemoryRepository::new();
     ConfiguredLayer::builder(store).without_fallback().build(configuration.clone())?;
+    stores::check(&configuration.store)?;
     let text = format!("{}store: {}\n", configuration.explain(), configuration.store.url);
     let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())

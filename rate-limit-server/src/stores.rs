@@ -70,6 +70,22 @@ pub(crate) fn open(settings: &StoreSettings) -> Result<OpenStore, ServerError> {
     }
 }
 
+/// Whether these settings are such that a store can be opened. Nothing is opened or connected to.
+pub(crate) fn check(settings: &StoreSettings) -> Result<(), ServerError> {
+    memory::build(settings)?;
+    match settings.url.kind() {
+        #[cfg(feature = "redis")]
+        StoreKind::Redis => redis::check(settings),
+        _ => Ok(()),
+    }
+}
+
+/// What is to be corrected in the settings.
+fn unusable(settings: &StoreSettings, reason: impl ToString) -> ServerError {
+    ServerError::StoreSettings { url: settings.url.to_string(), reason: reason.to_string() }
+}
+
+/// What the machine refuses.
 fn refused(settings: &StoreSettings, reason: impl ToString) -> ServerError {
     ServerError::Store { url: settings.url.to_string(), reason: reason.to_string() }
 }

@@ -44,9 +44,23 @@ fn a_rule_is_found_by_its_name_or_its_place() {
     };
     assert_eq!(limits("RATE_LIMIT__RULE__LOG_IN__LIMIT", "7/min"), [7, 100]);
     assert_eq!(limits("RATE_LIMIT__rule__api__limit", "7/min"), [5, 7]);
+    assert_eq!(limits("rate_limit__rule__api__limit", "7/min"), [5, 7]);
     assert_eq!(limits("RATE_LIMIT__RULE__0__LIMIT", "7/min"), [7, 100]);
     assert_eq!(limits("RATE_LIMIT__RULE__1__LIMIT", "[\"7/s\", \"50/min\"]"), [5, 7]);
     assert_eq!(limits("RATE_LIMIT__RULE__API__LIMIT", "{ limit = 7, window = \"1m\" }"), [5, 7]);
+}
+
+/// A message names what was typed, which is not the variable that it stands for.
+#[test]
+fn an_argument_wins_over_a_variable_and_is_named() {
+    let environment = |url: &str| {
+        Environment::from_variables([("Rate_Limit__Store__URL", "sqlite://of-the-variable")])
+            .with_argument("--store", "RATE_LIMIT__STORE__URL", url)
+    };
+    let read = |url: &str| Configuration::from_toml("limits.toml", TEXT, &environment(url));
+    assert_eq!(read("sqlite://limits.db").unwrap().store.url.expose(), "sqlite://limits.db");
+    let message = read("pigeon://roof").unwrap_err().to_string();
+    assert!(message.starts_with("--store: store.url: "), "{message}");
 }
 
 #[test]

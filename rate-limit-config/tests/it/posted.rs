@@ -81,9 +81,10 @@ fn a_file_needs_no_rules_if_they_are_posted() {
 
 #[test]
 fn variables_win_over_what_was_posted() {
-    let environment = Environment::empty()
-        .with_variable("RATE_LIMIT__RULE__SEARCH__LIMIT", "7/s")
-        .with_variable("RATE_LIMIT__STORE__NODES", "4");
+    let environment = Environment::from_variables([
+        ("RATE_LIMIT__RULE__SEARCH__LIMIT", "7/s"),
+        ("RATE_LIMIT__STORE__NODES", "4"),
+    ]);
     let configuration = Configuration::with_posted("limits.toml", FILE, POSTED, &environment);
     let configuration = configuration.unwrap();
     assert_eq!((configuration.rules[0].limits[0].limit(), configuration.store.nodes), (7, 4));

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rate_limit_config::StoreSettings;
-use rate_limit_memory::MemoryRepository;
+use rate_limit_memory::{MemoryError, MemoryRepository};
 
-use super::{StoreHealth, refused};
+use super::{StoreHealth, refused, unusable};
 use crate::error::ServerError;
 
 /// It always answers.
@@ -15,5 +15,8 @@ impl StoreHealth for MemoryRepository {}
 pub(super) fn build(settings: &StoreSettings) -> Result<Arc<MemoryRepository>, ServerError> {
     let max_keys = usize::try_from(settings.max_keys).unwrap_or(usize::MAX);
     let store = MemoryRepository::builder().max_keys(max_keys).build();
-    store.map(Arc::new).map_err(|error| refused(settings, error))
+    store.map(Arc::new).map_err(|error| match error {
+        MemoryError::Memory { .. } => refused(settings, error),
+        _ => unusable(settings, error),
+    })
 }

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rate_limit_config::{SharedStore, StoreSettings};
-use rate_limit_redis::{BreakerState, RedisRepository};
+use rate_limit_redis::{BreakerState, RedisRepository, RedisRepositoryBuilder};
 
-use super::{OpenStore, StoreHealth, memory, refused};
+use super::{OpenStore, StoreHealth, memory, unusable};
 use crate::error::ServerError;
 
 impl StoreHealth for RedisRepository {
@@ -23,7 +23,18 @@ impl StoreHealth for RedisRepository {
     }
 }
 
+/// Whether it can be opened.
+pub(super) fn check(settings: &StoreSettings) -> Result<(), ServerError> {
+    builder(settings).check().map_err(|error| unusable(settings, error))
+}
+
 pub(super) fn open(settings: &StoreSettings) -> Result<OpenStore, ServerError> {
+    let store = builder(settings).build().map_err(|error| unusable(settings, error))?;
+    let fallback: SharedStore = memory::build(settings)?;
+    Ok(OpenStore::new(Arc::new(store), Some(fallback)))
+}
+
+fn builder(settings: &StoreSettings) -> RedisRepositoryBuilder {
     let breaker = settings.breaker;
     let mut builder = RedisRepository::builder(settings.url.expose())
         .timeout(settings.timeout)
@@ -33,7 +44,5 @@ pub(super) fn open(settings: &StoreSettings) -> Result<OpenStore, ServerError> {
     if let Some(secret) = &settings.key_secret {
         builder = builder.key_secret(secret.expose());
     }
-    let store = builder.build().map_err(|error| refused(settings, error))?;
-    let fallback: SharedStore = memory::build(settings)?;
-    Ok(OpenStore::new(Arc::new(store), Some(fallback)))
+    builder
 }

@@ -62,12 +62,36 @@ fn a_port_that_is_taken_is_one_clear_line() {
 
 #[test]
 fn a_store_that_cannot_be_opened_is_named_without_its_password() {
-    for (url, code) in
-        [("redis://user:hunter22@[::1", 1), ("carrier-pigeon://user:hunter22@roof", 2)]
-    {
-        let error = refused(&["--store", url], &[], code);
+    for url in ["redis://user:hunter22@[::1", "carrier-pigeon://user:hunter22@roof"] {
+        let error = refused(&["--store", url], &[], 2);
         assert!(error.contains("expected") && !error.contains("hunter22"), "{error}");
     }
+    let error = refused(&["--store", "carrier-pigeon://roof"], &[], 2);
+    assert!(error.starts_with("--store: store.url: "), "{error}");
+}
+
+/// What looking finds right must not be refused by the start.
+#[test]
+fn check_refuses_the_stores_that_a_start_refuses() {
+    for (url, named) in [
+        ("redis://127.0.0.1:99999", "99999"),
+        ("redis+sentinel://127.0.0.1:1", "names no master"),
+        ("unix://relative", "relative"),
+        ("redis://127.0.0.1/x", "number"),
+    ] {
+        let said = refused(&["--check", "--store", url], &[], 2);
+        assert!(said.contains(named), "{said}");
+        assert_eq!(refused(&["--store", url], &[], 2), said);
+    }
+    let few = [("RATE_LIMIT__STORE__MAX_KEYS", "5")];
+    let said = refused(&["--check"], &few, 2);
+    assert!(said.contains("max_keys = 5") && said.contains("expected 64"), "{said}");
+    assert_eq!(refused(&[], &few, 2), said);
+    // Nothing is opened or connected to.
+    for url in ["redis://127.0.0.1:1", "sqlite:///nowhere/limits.db"] {
+        assert_eq!(run(&["--check", "--store", url], &[]).status.code(), Some(0), "{url}");
+    }
+    refused(&["--store", "sqlite:///nowhere/limits.db"], &[], 1);
 }
 
 #[test]
