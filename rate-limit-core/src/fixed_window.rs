@@ -10,7 +10,7 @@
 //! step up to `3 · limit` units can pass within one window's length.
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, Wait};
-use crate::packed::{PackedState, packed_count};
+use crate::packed::PackedState;
 use crate::policy::{Asked, DAY_NANOS, PolicyError, RateLimitPolicyBuilder};
 use crate::time::{TimeAxis, Timestamp};
 
@@ -195,14 +195,14 @@ impl BucketRule for FixedWindow {
 
     #[inline]
     fn pack(&self, state: &FixedWindowState) -> Option<PackedState> {
-        Some(PackedState { full_at: self.full_at(state), counts: [packed_count(state.used), 0] })
+        Some(PackedState::counting(self.full_at(state), [state.used, 0], self.limit))
     }
 
     #[inline]
     fn unpack(&self, packed: PackedState) -> Option<FixedWindowState> {
-        let [used, _] = packed.counts;
+        let [used, _] = packed.counts();
         let start = packed.full_at.minus_nanos(self.window_nanos);
-        Some(FixedWindowState { start, used: used.into() })
+        Some(FixedWindowState { start, used })
     }
 }
 

@@ -7,7 +7,7 @@
 //! within one window's length. For an exact bound use [`SlidingLog`](crate::SlidingLog).
 
 use crate::algorithm::{Algorithm, BucketRule, Healed, Wait};
-use crate::packed::{PackedState, packed_count};
+use crate::packed::PackedState;
 use crate::policy::{Asked, PolicyError, RateLimitPolicyBuilder};
 use crate::time::Timestamp;
 
@@ -185,13 +185,13 @@ impl BucketRule for SlidingWindow {
 
     #[inline]
     fn pack(&self, state: &SlidingWindowState) -> Option<PackedState> {
-        let counts = [packed_count(state.current), packed_count(state.previous)];
-        Some(PackedState { full_at: self.full_at(state), counts })
+        let counts = [state.current, state.previous];
+        Some(PackedState::counting(self.full_at(state), counts, self.limit))
     }
 
     #[inline]
     fn unpack(&self, packed: PackedState) -> Option<SlidingWindowState> {
-        let [current, previous] = packed.counts.map(u64::from);
+        let [current, previous] = packed.counts();
         let start = packed.full_at.minus_nanos(self.nanos_until_full(current, previous));
         Some(SlidingWindowState { start, current, previous })
     }

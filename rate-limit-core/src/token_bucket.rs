@@ -265,7 +265,7 @@ impl BucketRule for TokenBucket {
 
     #[inline]
     fn pack(&self, state: &TokenBucketState) -> Option<PackedState> {
-        Some(PackedState { full_at: state.full_at, counts: [0, 0] })
+        Some(PackedState::refilling(state.full_at, self.time_to_full_nanos))
     }
 
     #[inline]

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 
 use crate::held::{Held, Seen};
 use crate::key::Key;
-use crate::side::{Aside, Entry, LockedShards, Shard};
+use crate::side::{Entry, LockedShards, Shard};
 use crate::store::{Place, Reading, Records, Store};
 use crate::sync::Backoff;
 use crate::table::Spot;
@@ -82,17 +82,20 @@ impl<C: Clock> Store<C> {
         now: Now,
     ) {
         if let (Some(state), false) = (record.bucket, is_in_table(place)) {
-            let forgettable_at = place.policy.algorithm().full_at(&state);
+            let algorithm = place.policy.algorithm();
+            let (forgettable_at, on_axis) =
+                (algorithm.full_at(&state), now.on(place.policy.axis()));
             // A log without entries is as good as none.
-            if forgettable_at > now.on(place.policy.axis()) {
-                let entry = Entry { aside: Aside::Bucket(state), forgettable_at };
+            if forgettable_at > on_axis {
+                let capacity = algorithm.capacity();
+                let used = capacity - algorithm.remaining(&state, on_axis).min(capacity);
+                let entry = Entry::of_bucket(state, forgettable_at, (used, capacity));
                 shard.put(place.bucket, entry, keep, now.monotonic, &self.counters);
             }
         }
         let ladder = (place.ladder, record.ladder, place.policy.penalty());
         if let ((Some(key), Some(state), Some(ladder)), true) = (ladder, record.ladder_changed) {
-            let forgettable_at = ladder.forgotten_at(&state);
-            let entry = Entry { aside: Aside::Ladder(state), forgettable_at };
+            let entry = Entry::of_ladder(state, ladder, now.monotonic);
             shard.put(key, entry, keep, now.monotonic, &self.counters);
         }
     }

@@ -229,9 +229,9 @@ impl Writing<'_> {
     pub(crate) fn set_state(&mut self, slot: usize, state: PackedState, at: Timestamp) {
         self.changed_at = Some(at);
         if let Some([first, second]) = self.group.state_words(slot) {
-            let [instant, counts] = state.to_words();
+            let [instant, rest] = state.to_words();
             first.store(instant, Ordering::Release);
-            second.store(counts, Ordering::Release);
+            second.store(rest, Ordering::Release);
         }
     }
 

@@ -4,10 +4,13 @@
 //! whose bucket is as good as new, which is nobody's by definition: nothing has to clear it first.
 //! If there is none, the buckets there are asked whether their other group has such a place, and the
 //! first that finds one moves. So nothing in debt is lost until seven tenths of all places are in
-//! debt; at nine tenths one newcomer in forty is too many.
+//! debt; at nine tenths one newcomer in fifteen is too many.
 //!
-//! Then the bucket with the least debt of the ten goes, measured by the time until it would
-//! have been full, and its debt is counted as forgiven.
+//! Then the bucket with the least debt of the ten goes, that is the one that has used the smallest
+//! share of what its policy lets it hold, and of several such the one that would have been full
+//! first. Its debt is counted as forgiven. The time alone would not do: all windows of a policy take
+//! as long whatever was used of them, and one unit of a day's limit takes longer to come back than
+//! all of a minute's.
 //!
 //! Looking for such a place elsewhere is a walk through memory that is likely to be far. After it was
 //! in vain several times in a row the table is full, and then one newcomer in sixteen looks, so that
@@ -19,7 +22,8 @@
 //! unit on, and nobody is denied for want of room. A newcomer with little debt is itself the next to
 //! go. So a flood of strangers, however many, costs a group one bucket, the one with the least debt,
 //! and from then on displaces only itself. To wash off a debt, one has to run up a greater one in all
-//! other places where it may lie, which are in two groups that nobody outside can tell.
+//! other places where it may lie, which are in two groups that nobody outside can tell: for a bucket
+//! that has nothing left, one has to exhaust nine others.
 
 use std::cmp::Reverse;
 
@@ -119,7 +123,8 @@ pub(crate) fn insert<C: Clock>(
 }
 
 /// The first place of two groups that is nobody's, otherwise the one that has been free for longest,
-/// otherwise the one with the least debt; with that debt.
+/// otherwise the one with the least debt, see the module documentation; with the time until that one
+/// is as good as new.
 ///
 /// Free places whose owner may come back soon are spared, because looking a bucket up is cheaper
 /// than bringing it in again.
@@ -129,7 +134,7 @@ fn least<C: Clock>(
     keep: &[Spot],
     debts: &mut Debts<'_, C>,
 ) -> Option<(u64, Spot)> {
-    let mut least: Option<((u64, Reverse<u64>), Spot)> = None;
+    let mut least: Option<((u8, u64, Reverse<u64>), Spot)> = None;
     for number in groups {
         let group = held.group(number)?;
         for slot in 0..SLOTS {
@@ -140,15 +145,16 @@ fn least<C: Clock>(
             if keep.contains(&spot) {
                 continue;
             }
-            let full_at = group.full_at(slot);
-            let debt_nanos = debts.nanos(tag, full_at);
-            let rank = (debt_nanos, Reverse(debts.now.on(tag.axis()).nanos_since(full_at)));
+            let state = group.state(slot);
+            let debt_nanos = debts.nanos(tag, state.full_at);
+            let now = debts.now.on(tag.axis());
+            let rank = (state.share_used(now), debt_nanos, Reverse(now.nanos_since(state.full_at)));
             if least.is_none_or(|(least, _)| rank < least) {
                 least = Some((rank, spot));
             }
         }
     }
-    least.map(|((debt_nanos, _), spot)| (debt_nanos, spot))
+    least.map(|((_, debt_nanos, _), spot)| (debt_nanos, spot))
 }
 
 /// Moves one of the buckets in two groups to its own other group. Returns the place it has left.
@@ -208,8 +214,7 @@ mod tests {
                 let debt = 10 + ((1 - group) * SLOTS + slot) as u64;
                 // Even, so on the monotonic axis; in either half of the numbers alike.
                 let tag = Tag((slot as u64) << 61 | (group as u64) << 8 | 2);
-                let full_at = Timestamp::from_nanos(debt);
-                let state = PackedState { full_at, counts: [0, 0] };
+                let state = PackedState::from_words([debt, 0]);
                 writing.set(slot, tag, state, Timestamp::ORIGIN);
             }
         }
@@ -226,7 +231,7 @@ mod tests {
         let debts = Debts::new(clock, now, TimeAxis::Monotonic);
         let mut room = Room { table, debts, vain: &vain, counters: &counters };
         let mut held = Held::waiting(table, smallvec![0, table.other(tag, 0)]);
-        let state = PackedState { full_at: Timestamp::from_nanos(1), counts: [0, 0] };
+        let state = PackedState::from_words([1, 0]);
         insert(&mut room, &mut held, (home, state), &[]).unwrap();
         drop(held);
         let spots = (0..2).flat_map(|group| (0..SLOTS).map(move |slot| (group, slot)));
@@ -295,7 +300,7 @@ mod models {
         let home = Home { tag: Tag(tag), first: number };
         assert_eq!(table.other(home.tag, number), number, "it has no other group");
         let mut held = Held::waiting(table, smallvec![number]);
-        let state = PackedState { full_at: Timestamp::from_nanos(debt), counts: [0, 0] };
+        let state = PackedState::from_words([debt, 0]);
         insert(&mut room, &mut held, (home, state), &[]).unwrap();
         u64::try_from(counters.read(0, 0, 0).forgiven.as_nanos()).unwrap()
     }
@@ -310,7 +315,7 @@ mod models {
             let across = |slot: u64| Tag(u64::MAX - 1 - 2 * slot);
             let there = [(0, 0, across(0), 10), (0, 1, across(1), 20), (1, 0, Tag(2), 40)];
             for (group, slot, tag, debt) in there {
-                let state = PackedState { full_at: Timestamp::from_nanos(debt), counts: [0, 0] };
+                let state = PackedState::from_words([debt, 0]);
                 table.group(group).write().set(slot, tag, state, Timestamp::ORIGIN);
             }
             let newcomer = {

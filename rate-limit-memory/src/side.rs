@@ -3,12 +3,15 @@
 //!
 //! It has shards behind plain locks; all that belongs to one identity lies in one shard. Each entry
 //! of a log counts, each shard has a budget, and together they hold at most as many entries as the
-//! store has keys. When a shard is full, a few of its entries are looked at, and the one that may be
-//! forgotten first goes: one that is as good as new if there is any, otherwise the one with the
-//! least debt, which is counted.
+//! store has keys. When a shard is full, a few of its entries are looked at, and one of them goes: one
+//! that is as good as new if there is any, otherwise the one with the least debt, which is counted.
+//! As in the table, that is the one that has used the smallest share of what its policy allows, and of
+//! several such the one that could have been forgotten first. A ban is worth more than anything else.
 
 use indexmap::IndexMap;
-use rate_limit_core::{BucketState, LadderState, LogEntry, SlidingLogState, Timestamp};
+use rate_limit_core::{
+    BucketState, LadderState, LogEntry, PackedState, PenaltyLadder, SlidingLogState, Timestamp,
+};
 use smallvec::SmallVec;
 
 use crate::key::{Key, Prehashed};
@@ -27,6 +30,8 @@ pub(crate) enum Aside {
 pub(crate) struct Entry {
     pub(crate) aside: Aside,
     pub(crate) forgettable_at: Timestamp,
+    /// How much of what its policy allows is used, up to [`PackedState::WHOLE`]; more is a ban.
+    pub(crate) share_used: u8,
 }
 
 /// See the module documentation.
@@ -56,7 +61,8 @@ const SLIDING_LOG_MAX: usize = rate_limit_core::SlidingLog::MAX_LIMIT as usize;
 const CANDIDATES: usize = 8;
 
 /// How many entries a call looks at to see whether they can be cleared. More than it can add, so
-/// that what a flood has left behind is cleared by the traffic after it, whatever keys that has.
+/// that what a flood has left behind is cleared by the traffic on logs and ladders after it, whatever
+/// keys that has. What is left when there is none is bounded by the budget.
 const SWEEP: usize = 4;
 
 /// How long what is as good as new stays before it is cleared although there is room: one second. A
@@ -156,7 +162,7 @@ impl Shard {
             .filter_map(|index| self.entries.get_index(index))
             .filter(|(key, _)| !keep.contains(key))
             .take(CANDIDATES)
-            .min_by_key(|(_, entry)| entry.forgettable_at)
+            .min_by_key(|(_, entry)| entry.rank(now))
             .map(|(key, entry)| (*key, entry.forgettable_at));
         self.hand = self.hand.wrapping_add(CANDIDATES) % count.max(1);
         let Some((key, forgettable_at)) = first else {
@@ -187,6 +193,35 @@ impl Shard {
 }
 
 impl Entry {
+    /// A bucket of which `used` units of `capacity` are used.
+    pub(crate) fn of_bucket(
+        state: BucketState,
+        forgettable_at: Timestamp,
+        (used, capacity): (u64, u64),
+    ) -> Self {
+        let used = u128::from(used.min(capacity)) * u128::from(PackedState::WHOLE);
+        let share = used.div_ceil(u128::from(capacity.max(1)));
+        let share_used = u8::try_from(share).unwrap_or(PackedState::WHOLE);
+        Self { aside: Aside::Bucket(state), forgettable_at, share_used }
+    }
+
+    /// A place on `ladder` at `now`. Strikes that have not led to a ban are worth what their share of
+    /// one is.
+    pub(crate) fn of_ladder(state: LadderState, ladder: &PenaltyLadder, now: Timestamp) -> Self {
+        let is_ban = state.banned_until > now || state.level > 0;
+        let strikes = u64::from(state.strikes) * u64::from(PackedState::WHOLE);
+        let share = strikes / u64::from(ladder.strikes().max(1));
+        let share_used = if is_ban { u8::MAX } else { u8::try_from(share).unwrap_or(u8::MAX) };
+        let forgettable_at = ladder.forgotten_at(&state);
+        Self { aside: Aside::Ladder(state), forgettable_at, share_used }
+    }
+
+    /// Less goes first.
+    fn rank(&self, now: Timestamp) -> (u8, Timestamp) {
+        let is_new = self.forgettable_at <= now;
+        (if is_new { 0 } else { self.share_used }, self.forgettable_at)
+    }
+
     /// Each entry of a log counts; everything else counts once.
     pub(crate) fn weight(&self) -> usize {
         match &self.aside {
@@ -215,5 +250,33 @@ impl Entry {
 impl std::fmt::Debug for Side {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Side").field("shards", &self.shards.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Timestamp {
+        Timestamp::from_nanos(seconds * 1_000_000_000)
+    }
+
+    /// Case M07: figures of the store leave out what is as good as new, so this counts what is there.
+    #[test]
+    fn what_has_been_as_good_as_new_is_cleared_by_others() {
+        let (side, counters) = (Side::new(1_000), Counters::default());
+        let mut shards = side.lock(SmallVec::from_iter([0]));
+        let (_, shard) = &mut shards[0];
+        for number in 0..500 {
+            let until = if number % 50 == 0 { at(100) } else { at(1) };
+            let state = BucketState::SlidingLog(SlidingLogState::from_entries([]));
+            let entry = Entry::of_bucket(state, until, (1, 10));
+            let key = Key { high: number, low: number };
+            shard.put(key, entry, &[], at(0), &counters);
+        }
+        (0..200).for_each(|_| shard.sweep(at(1)));
+        assert_eq!(shard.entries().count(), 500, "nothing is overdue yet");
+        (0..200).for_each(|_| shard.sweep(at(3)));
+        assert_eq!(shard.entries().count(), 10);
     }
 }

@@ -71,7 +71,11 @@ impl Asked {
         }
         let sound = algorithm.pack(&state?)?;
         let never = Timestamp::from_nanos(u64::MAX / 2);
-        Some(if self.is_corrupt { PackedState { full_at: never, ..sound } } else { sound })
+        Some(if self.is_corrupt {
+            PackedState::from_words([never.as_nanos(), sound.to_words()[1]])
+        } else {
+            sound
+        })
     }
 }
 

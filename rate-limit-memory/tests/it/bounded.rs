@@ -1,9 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    Charge, Charges, ManualClock, RateLimitAdministration, RateLimitPolicy, RateLimitRepository,
-    Reset,
+    Charge, Charges, ManualClock, PenaltyLadder, RateLimitAdministration, RateLimitPolicy,
+    RateLimitPolicyBuilder, RateLimitRepository, Reset,
 };
 
 use crate::support::{acquire, ask, policy, store, user};
@@ -31,6 +32,81 @@ fn m02_a_flood_does_not_wash_off_an_exhausted_bucket() {
     m02(&store).unwrap();
     let taken = store.stats().taken;
     assert!((CAP * 98 / 100..=CAP).contains(&taken), "{taken} of {CAP}");
+}
+
+/// Case M02 for each algorithm, while time passes: the stranger's debt is the newer one, and all
+/// windows of a policy last as long.
+#[test]
+fn m02_a_flood_washes_off_no_exhausted_window() {
+    let algorithms: [fn(RateLimitPolicyBuilder) -> RateLimitPolicyBuilder; 5] = [
+        RateLimitPolicyBuilder::token_bucket,
+        RateLimitPolicyBuilder::fixed_window,
+        RateLimitPolicyBuilder::aligned_window,
+        RateLimitPolicyBuilder::sliding_window,
+        RateLimitPolicyBuilder::sliding_log,
+    ];
+    for algorithm in algorithms {
+        let policy = policy(algorithm(RateLimitPolicy::per_hour(10)));
+        // Each store has places of its own.
+        for _ in 0..5 {
+            let clock = ManualClock::new();
+            let store = store(&clock, CAP);
+            assert!(ask(&store, user(0), &policy, 10));
+            for stranger in 1..=2 * CAP {
+                clock.advance(Duration::from_millis(1));
+                assert!(ask(&store, user(stranger), &policy, 1));
+                assert!(!ask(&store, user(0), &policy, 1), "{policy}: after {stranger}");
+            }
+        }
+    }
+}
+
+/// The same of the shorter one of two limits: what strangers owe of the longer one comes back later,
+/// and is next to nothing of it.
+#[test]
+fn m02_a_flood_washes_off_neither_of_two_limits() {
+    let minute = policy(RateLimitPolicy::per_minute(10).named("minute"));
+    for day in [RateLimitPolicy::per_day(1_000), RateLimitPolicy::per_day(1_000).sliding_log()] {
+        let day = policy(day.named("day"));
+        let both = |who: usize, units| -> Charges {
+            let charge =
+                |policy: &Arc<RateLimitPolicy>| Charge::new(user(who), policy.clone(), units);
+            [&minute, &day].into_iter().map(charge).collect()
+        };
+        for _ in 0..5 {
+            let store = store(&ManualClock::new(), CAP);
+            acquire(&store, &both(0, 10));
+            for stranger in 1..=2 * CAP {
+                acquire(&store, &both(stranger, 1));
+                assert!(!ask(&store, user(0), &minute, 1), "{day}: after {stranger}");
+            }
+        }
+    }
+}
+
+/// Nor a ban, by the strikes of others or by logs that last longer.
+#[test]
+fn m02_a_flood_lifts_no_ban() {
+    let ladder =
+        PenaltyLadder::after(3, Duration::from_secs(600)).first_ban(Duration::from_secs(60));
+    let laddered = policy(RateLimitPolicy::per_minute(1).named("laddered").penalty(ladder));
+    let logged = policy(RateLimitPolicy::per_day(1).named("logged").sliding_log());
+    for _ in 0..5 {
+        let clock = ManualClock::new();
+        let store = store(&clock, CAP);
+        (0..4).for_each(|_| _ = ask(&store, user(0), &laddered, 1));
+        clock.advance(Duration::from_secs(1));
+        for stranger in 1..=2 * CAP {
+            clock.advance(Duration::from_millis(1));
+            // One is admitted and one is a strike.
+            (0..2).for_each(|_| _ = ask(&store, user(stranger), &laddered, 1));
+            ask(&store, user(stranger), &logged, 1);
+        }
+        clock.advance(Duration::from_secs(55));
+        assert!(!ask(&store, user(0), &laddered, 1), "a minute is not over");
+        clock.advance(Duration::from_secs(5));
+        assert!(ask(&store, user(0), &laddered, 1));
+    }
 }
 
 /// Promise G11: what is as good as new goes before anything that is in debt, wherever it came from.
