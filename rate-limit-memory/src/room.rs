@@ -134,7 +134,7 @@ fn least<C: Clock>(
     keep: &[Spot],
     debts: &mut Debts<'_, C>,
 ) -> Option<(u64, Spot)> {
-    let mut least: Option<((u8, u64, Reverse<u64>), Spot)> = None;
+    let mut least: Option<(Rank, Spot)> = None;
     for number in groups {
         let group = held.group(number)?;
         for slot in 0..SLOTS {
@@ -156,6 +156,10 @@ fn least<C: Clock>(
     }
     least.map(|((_, debt_nanos, _), spot)| (debt_nanos, spot))
 }
+
+/// The share that is used, the nanoseconds until it is not any more, and how long that has been so.
+/// The least goes first.
+type Rank = (u8, u64, Reverse<u64>);
 
 /// Moves one of the buckets in two groups to its own other group. Returns the place it has left.
 fn make_way<C: Clock>(
