@@ -25,7 +25,7 @@ pub use responses::ResponseSettings;
 pub use rule::{
     Cost, CountedResponses, Enforcement, HeaderCost, MethodCost, PathMatch, RuleSettings,
 };
-pub use store::{BreakerSettings, StoreKind, StoreSettings, StoreUrl};
+pub use store::{BreakerSettings, MemoryPages, StoreKind, StoreSettings, StoreUrl};
 
 /// What a rules file says. Every value in it can work, and it never changes.
 #[derive(Clone, Debug, PartialEq)]

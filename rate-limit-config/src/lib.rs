@@ -27,8 +27,8 @@ mod words;
 pub use configuration::{
     AccessEntry, BreakerSettings, Configuration, Cost, CountedResponses, Enforcement, HeaderCost,
     IdentitySettings, JwksFile, JwtAlgorithm, JwtKey, JwtKeyMaterial, JwtSettings, KeyPart,
-    MethodCost, OnMissing, PathMatch, ResponseSettings, RuleSettings, StoreKind, StoreSettings,
-    StoreUrl, VerifiedBy,
+    MemoryPages, MethodCost, OnMissing, PathMatch, ResponseSettings, RuleSettings, StoreKind,
+    StoreSettings, StoreUrl, VerifiedBy,
 };
 pub use environment::Environment;
 #[cfg(feature = "jwt")]

@@ -27,6 +27,20 @@ pub struct StoreSettings {
     pub key_secret: Option<Secret>,
     /// How many keys the store in this process keeps at most.
     pub max_keys: u64,
+    /// In which pages that store asks the system for its memory.
+    pub memory_pages: MemoryPages,
+}
+
+/// In which pages the store in this process asks the system for its memory.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[non_exhaustive]
+pub enum MemoryPages {
+    /// As the system gives them.
+    #[default]
+    Usual,
+    /// Of two megabytes, where the system has such pages: sooner found, and provided whole. For
+    /// stores of a million clients and more.
+    Huge,
 }
 
 /// When the store is not asked any more for a while.

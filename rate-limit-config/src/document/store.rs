@@ -4,7 +4,8 @@ use rate_limit_core::FailureMode;
 
 use super::duration::Period;
 use super::reference::Reference;
-use crate::read::{FromText, OneOf, Refused, Whole, section};
+use crate::configuration::MemoryPages;
+use crate::read::{FromText, OneOf, Refused, Whole, choices, section};
 
 section! {
     /// Where the counters are kept. A change takes effect with the next start.
@@ -27,6 +28,9 @@ section! {
         key_secret: Reference,
         /// How many keys `memory://` keeps at most. A million by default.
         max_keys: Whole<1, { u32::MAX as u64 }>,
+        /// In which pages `memory://` asks the system for its memory: "usual", the default, or "huge"
+        /// ones of two megabytes, for a million clients and more.
+        memory_pages: OneOf<MemoryPages>,
         /// When the store is not asked any more for a while.
         breaker: BreakerSection,
     }
@@ -42,6 +46,11 @@ section! {
         /// For how long at most. 5 s by default.
         max_open: Period,
     }
+}
+
+choices! { MemoryPages:
+    "usual" => Self::Usual,
+    "huge" => Self::Huge,
 }
 
 /// What keys begin with: short, and without what has a meaning in Redis.

@@ -152,6 +152,7 @@ fn changes(opened: &StoreSettings, wanted: &StoreSettings) -> Vec<&'static str> 
         ("store.key_prefix", opened.key_prefix == wanted.key_prefix),
         ("store.key_secret", opened.key_secret == wanted.key_secret),
         ("store.max_keys", opened.max_keys == wanted.max_keys),
+        ("store.memory_pages", opened.memory_pages == wanted.memory_pages),
     ];
     settings.into_iter().filter(|(_, is_same)| !is_same).map(|(name, _)| name).collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use rate_limit_core::FailureMode;
 
 use super::{Context, given};
-use crate::configuration::{BreakerSettings, StoreKind, StoreSettings, StoreUrl};
+use crate::configuration::{BreakerSettings, MemoryPages, StoreKind, StoreSettings, StoreUrl};
 use crate::document::{BreakerSection, Period, StoreSection};
 use crate::problem::Flaw;
 use crate::read::{Key, Located, closest};
@@ -65,6 +65,9 @@ pub(super) fn store(
     }
     if let Some(max) = given(section.max_keys) {
         settings.max_keys = max.0;
+    }
+    if let Some(pages) = given(section.memory_pages) {
+        settings.memory_pages = pages.0;
     }
     if let Some(breaker) = section.breaker {
         set_breaker(&mut settings.breaker, breaker, &key.named("breaker"), source);
@@ -189,6 +192,7 @@ impl Default for StoreSettings {
             key_prefix: "rl".to_owned(),
             key_secret: None,
             max_keys: 1_000_000,
+            memory_pages: MemoryPages::default(),
         }
     }
 }

@@ -287,6 +287,7 @@ fn each_setting_of_the_store_that_needs_a_restart_is_named() {
         ("key_prefix = \"other\"", "store.key_prefix"),
         ("key_secret = \"a secret of more than sixteen bytes\"", "store.key_secret"),
         ("max_keys = 5", "store.max_keys"),
+        ("memory_pages = \"huge\"", "store.memory_pages"),
     ] {
         let text = format!("[store]\n{section}\n{}", per_minute(100, "token_bucket"));
         let lines = listening(|| {
