@@ -46,19 +46,18 @@ pub(crate) enum LinkError {
 impl LinkError {
     /// The error in a reply of the server.
     pub(crate) fn from_reply(error: &ServerError) -> Self {
-        Self::Refused {
-            code: Arc::from(error.code()),
-            detail: Arc::from(error.details().unwrap_or_default()),
-        }
+        Self::refused(error.code(), error.details().unwrap_or_default())
+    }
+
+    fn refused(code: &str, detail: &str) -> Self {
+        let (code, detail) = within_script(code, detail).unwrap_or((code, detail));
+        Self::Refused { code: Arc::from(code), detail: Arc::from(detail) }
     }
 
     /// What kept the reply from coming.
     pub(crate) fn from_transport(error: &RedisError) -> Self {
         match error.code() {
-            Some(code) => Self::Refused {
-                code: Arc::from(code),
-                detail: Arc::from(error.detail().unwrap_or_default()),
-            },
+            Some(code) => Self::refused(code, error.detail().unwrap_or_default()),
             None => Self::Lost(Arc::from(error.to_string())),
         }
     }
@@ -122,6 +121,18 @@ impl LinkError {
     }
 }
 
+/// What a command complained about that a script called. Since Redis 7 the reply is that command's
+/// own; before, it is `ERR` whatever happened, and the complaint stands at the end of it.
+fn within_script<'a>(code: &str, detail: &'a str) -> Option<(&'a str, &'a str)> {
+    if code != "ERR" || !detail.starts_with("Error running script") {
+        return None;
+    }
+    let (_, complaint) = detail.rsplit_once(": -")?;
+    let (code, detail) = complaint.split_once(' ').unwrap_or((complaint, ""));
+    let is_code = !code.is_empty() && code.bytes().all(|byte| byte.is_ascii_uppercase());
+    is_code.then_some((code, detail))
+}
+
 impl From<LinkError> for RepositoryError {
     fn from(error: LinkError) -> Self {
         Self::with_source(error.kind(), error)
@@ -172,6 +183,55 @@ mod tests {
         }
         for code in ["OOM", "BUSY", "MISCONF", "NOREPLICAS", "NOPERM", "CLUSTERDOWN", "ERR"] {
             assert!(refused(code).ends_connection().is_none(), "{code}");
+        }
+    }
+
+    /// The texts of Redis 6.2.14.
+    #[test]
+    fn what_a_command_in_a_script_complains_about_is_found_where_the_reply_is_the_scripts() {
+        let script = "Error running script (call to f_6bbc2e149f521a5f68d512eea6b32c6633f3659b): \
+                      @user_script:1: ";
+        for (complaint, code, said) in [
+            ("-READONLY You can't write against a read only replica.", "READONLY", "You can't"),
+            ("-OOM command not allowed when used memory > 'maxmemory'.", "OOM", "command not"),
+            (
+                "-MISCONF Redis is configured to save RDB snapshots, but it is currently not able \
+                 to persist on disk. Commands that may modify the data set are disabled, because \
+                 this instance is configured to report errors during writes if RDB snapshotting \
+                 fails (stop-writes-on-bgsave-error option). Please check the Redis logs for \
+                 details about the RDB error.",
+                "MISCONF",
+                "Redis is configured",
+            ),
+            ("-NOREPLICAS Not enough good replicas to write.", "NOREPLICAS", "Not enough"),
+        ] {
+            let detail = format!("{script}@user_script: 1: {complaint}");
+            let error = LinkError::refused("ERR", &detail);
+            let LinkError::Refused { code: found, detail } = &error else { panic!("{error}") };
+            assert_eq!(&**found, code);
+            assert!(detail.starts_with(said), "{detail}");
+        }
+        // Redis 7 and later, and complaints that carry no code of their own.
+        for (code, detail) in [
+            (
+                "READONLY",
+                "You can't write against a read only replica. script: \
+                 6bbc2e149f521a5f68d512eea6b32c6633f3659b, on @user_script:1.",
+            ),
+            ("NOPERM", "this user has no permissions to access one of the keys used as arguments"),
+            (
+                "ERR",
+                "Error running script (call to f_6bbc2e149f521a5f68d512eea6b32c6633f3659b): \
+                 @user_script:1: @user_script: 1: The user executing the script can't run this \
+                 command or subcommand",
+            ),
+            (
+                "ERR",
+                "Error running script (call to f_dbafed325e02e5a72def04db03ab922632f5e30e): \
+                 @user_script:1: user_script:1: attempt to index local 'x' (a nil value)",
+            ),
+        ] {
+            assert_eq!(LinkError::refused(code, detail).code(), Some(code), "{detail}");
         }
     }
 

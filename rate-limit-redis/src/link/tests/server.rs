@@ -223,6 +223,23 @@ async fn a_silent_server_is_well_again_also_if_nobody_calls() {
     eventually("it is well again", async || bench.link.health().is_well()).await;
 }
 
+/// Nobody says so but the server itself, in its reply to a script: in words of its version.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_becomes_a_replica_is_left_without_any_sentinel() {
+    let (server, other) = (RedisServer::start().unwrap(), RedisServer::start().unwrap());
+    let mut bench = Bench::with_deadline(&server.url(), Duration::from_secs(10));
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+    let (host, port) = (other.address().ip().to_string(), other.address().port().to_string());
+    server.command(&["REPLICAOF", &host, &port]).unwrap();
+    eventually("it is refused", async || bench.decide("{a}").await.is_err()).await;
+    let seen = bench.sees("the demotion", is_away).await;
+    assert_eq!(seen.last(), Some(&HealthEvent::Away(AwayReason::NotMaster)), "{seen:?}");
+    server.command(&["REPLICAOF", "NO", "ONE"]).unwrap();
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn r22_a_half_open_breaker_sends_one_probe_at_a_time() {
     let server = RedisServer::start().unwrap();
