@@ -129,6 +129,7 @@ impl Link {
     /// Starts to connect and returns at once. Tasks run on `runtime`.
     pub(crate) fn open(options: LinkOptions, runtime: &Handle, reporter: Arc<Reporter>) -> Self {
         let LinkOptions { url, deadline, connect_timeout, max_in_flight, breaker, .. } = options;
+        let breaker = breaker.for_calls_of(deadline);
         let dialer = Dialer {
             credentials: url.credentials,
             database: url.database,

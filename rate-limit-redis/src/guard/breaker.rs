@@ -56,6 +56,13 @@ impl BreakerLimits {
         successes_to_close: 3,
         probe_patience: Duration::from_secs(1),
     };
+
+    /// For calls that may take as long as `deadline`: a probe is given up only when no reply can come
+    /// any more. Otherwise a server that is slow, and within the deadline, would never be trusted.
+    pub(crate) fn for_calls_of(self, deadline: Duration) -> Self {
+        let patience = deadline.saturating_mul(2).max(self.probe_patience);
+        Self { probe_patience: patience, ..self }
+    }
 }
 
 /// What kind of failure it was.

@@ -17,9 +17,13 @@ struct Bench {
 }
 
 impl Bench {
-    #[allow(clippy::disallowed_methods, reason = "any instant will do as the origin")]
     fn new() -> Self {
-        let breaker = Breaker::with_random(BreakerLimits::DEFAULT, fastrand::Rng::with_seed(7));
+        Self::with(BreakerLimits::DEFAULT)
+    }
+
+    #[allow(clippy::disallowed_methods, reason = "any instant will do as the origin")]
+    fn with(limits: BreakerLimits) -> Self {
+        let breaker = Breaker::with_random(limits, fastrand::Rng::with_seed(7));
         Self { breaker, now: Instant::now(), turns: Vec::new() }
     }
 
@@ -54,6 +58,26 @@ impl Bench {
             _ => panic!("the breaker is not open"),
         }
     }
+}
+
+/// Replies within the deadline prove that the server is well, however slow they are, while others ask
+/// all the time.
+#[test]
+fn probes_that_last_as_long_as_calls_may_close_it() {
+    let mut bench = Bench::with(BreakerLimits::DEFAULT.for_calls_of(5_000 * MS));
+    bench.open(REFUSAL);
+    bench.now = bench.until();
+    for _ in 0..3 {
+        let probe = bench.admit().expect("one probe at a time");
+        for _ in 0..49 {
+            bench.now += 100 * MS;
+            assert_eq!(bench.admit(), None);
+        }
+        bench.report(probe, Report::Success);
+    }
+    assert_eq!(bench.breaker.phase(), Phase::Closed);
+    // A short deadline makes nobody less patient.
+    assert_eq!(BreakerLimits::DEFAULT.for_calls_of(25 * MS), BreakerLimits::DEFAULT);
 }
 
 #[test]

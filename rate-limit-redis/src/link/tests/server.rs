@@ -179,6 +179,23 @@ async fn r10_a_server_that_replies_too_late_keeps_its_connection() {
     assert!(late.count() > 0, "replies were too late");
 }
 
+/// A breaker that a refusal opened closes over replies that take longer than a second.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_slow_within_a_long_deadline_is_trusted_again() {
+    let server = RedisServer::start().unwrap();
+    let proxy = Proxy::start(server.address()).unwrap();
+    let mut bench = Bench::with_deadline(&proxy.url(), Duration::from_secs(10));
+    bench.is_connected().await;
+    bench.is_served("{a}").await;
+    server.configure("maxmemory", "1").unwrap();
+    let load = Load::start(&bench, 1, vec!["{a}".to_owned()]);
+    bench.sees("the breaker", is_opened).await;
+    proxy.set_replies(Replies::Delay(Duration::from_millis(1_500)));
+    server.configure("maxmemory", "0").unwrap();
+    bench.sees("a closed breaker", |event| *event == HealthEvent::BreakerClosed).await;
+    load.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_half_open_connection_is_replaced() {
     let server = RedisServer::start().unwrap();
