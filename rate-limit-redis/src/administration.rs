@@ -63,8 +63,8 @@ impl RateLimitAdministration for RedisRepository {
         limit: NonZeroUsize,
     ) -> Result<Page, RepositoryError> {
         let mut first = First { keys: BTreeMap::new(), after, limit: limit.get() };
-        for node in self.link.nodes() {
-            scan(&node, &self.keys, &mut first).await?;
+        for node in self.link.nodes()? {
+            scan(&self.link, &node, &self.keys, &mut first).await?;
         }
         let complete = first.keys.len() <= limit.get();
         let mut page = Page::default();
@@ -101,13 +101,18 @@ impl First {
     }
 }
 
-async fn scan(node: &Node, ring: &KeyRing, first: &mut First) -> Result<(), LinkError> {
+async fn scan(
+    link: &Link,
+    node: &Node,
+    ring: &KeyRing,
+    first: &mut First,
+) -> Result<(), LinkError> {
     let pattern = ring.pattern();
     let mut cursor = b"0".to_vec();
     loop {
         let mut step = Cmd::with_capacity(6, pattern.len() + 32);
         step.arg("SCAN").arg(&cursor).arg("MATCH").arg(&pattern).arg("COUNT").arg(SCAN_STEP);
-        let (next, keys): (Vec<u8>, Vec<Vec<u8>>) = typed(Link::command_on(node, &step).await?)?;
+        let (next, keys): (Vec<u8>, Vec<Vec<u8>>) = typed(link.command_on(node, &step).await?)?;
         for key in keys.into_iter().filter(|key| KeyRing::is_bucket(key)) {
             first.add(BucketId(ring.bucket_id(&key)), key);
         }

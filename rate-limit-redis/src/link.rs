@@ -7,6 +7,8 @@
 //! What may have run is never sent a second time. `NOSCRIPT`, `MOVED`, `ASK` and `TRYAGAIN` prove
 //! that nothing ran, and only they are followed.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +32,7 @@ mod supervisor;
 #[cfg(feature = "tls")]
 mod tls;
 
-use cluster::{Asking, Cluster, Keeper};
+use cluster::{Cluster, Keeper};
 use dial::{Address, Dialer};
 pub(crate) use error::LinkError;
 use live::Live;
@@ -90,6 +92,24 @@ pub(crate) enum Patience {
     Deadline,
     /// Whoever waits has a deadline of its own, which saves a timer.
     Callers,
+    /// An operator waits for a second at least.
+    Operators,
+}
+
+/// What is sent.
+#[derive(Clone, Copy, Debug)]
+enum Question<'a> {
+    /// A script, by its digest, and by its text if the server does not know it.
+    Script(&'a ScriptCall),
+    /// A command.
+    Command(&'a redis::Cmd),
+}
+
+/// Whether a node of a cluster has to be told that another one sent us.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Asking {
+    No,
+    Yes,
 }
 
 /// How to reach the servers.
@@ -117,6 +137,7 @@ pub(crate) struct Link {
 struct Inner {
     servers: Servers,
     reporter: Arc<Reporter>,
+    runtime: Handle,
 }
 
 #[derive(Debug)]
@@ -142,11 +163,12 @@ impl Link {
             Place::Cluster { seeds } => {
                 let reporter_too = Arc::clone(&reporter);
                 let runtime = runtime.clone();
-                let cluster = Cluster::new(seeds, runtime, dialer, breaker, deadline, reporter_too);
+                let at = runtime.clone();
+                let cluster = Cluster::new(seeds, at, dialer, breaker, deadline, reporter_too);
                 let cluster = Arc::new(cluster);
                 let keeper = cluster.keep();
                 let servers = Servers::Cluster { cluster, _keeper: keeper };
-                return Self { inner: Arc::new(Inner { servers, reporter }) };
+                return Self { inner: Arc::new(Inner { servers, reporter, runtime }) };
             }
             Place::Server(endpoint) => {
                 (endpoint.to_string(), Whereabouts::Fixed(Address::Tcp(endpoint)))
@@ -173,7 +195,7 @@ impl Link {
         }
         .start(runtime);
         let servers = Servers::One { node, _supervised: supervised };
-        Self { inner: Arc::new(Inner { servers, reporter }) }
+        Self { inner: Arc::new(Inner { servers, reporter, runtime: runtime.clone() }) }
     }
 
     /// How many servers share the keys.
@@ -191,12 +213,21 @@ impl Link {
         call: &ScriptCall,
         patience: Patience,
     ) -> Result<Value, LinkError> {
+        self.ask(slot, Question::Script(call), patience).await
+    }
+
+    async fn ask(
+        &self,
+        slot: Slot,
+        question: Question<'_>,
+        patience: Patience,
+    ) -> Result<Value, LinkError> {
         match &self.inner.servers {
             Servers::One { node, .. } => {
                 let live = node.live()?;
-                evaluate_on(node, &live, call, Asking::No, patience).await
+                ask_on(node, &live, question, Asking::No, patience).await
             }
-            Servers::Cluster { cluster, .. } => cluster.evaluate(slot, call, patience).await,
+            Servers::Cluster { cluster, .. } => cluster.ask(slot, question, patience).await,
         }
     }
 
@@ -208,26 +239,43 @@ impl Link {
         }
     }
 
-    /// Sends an operator's command to the node that owns `slot`, once.
+    /// Has an operator's command carried out by the node that owns `slot`, once.
     pub(crate) async fn command(
         &self,
         slot: Slot,
         command: &redis::Cmd,
     ) -> Result<Value, LinkError> {
-        let node = self.node(slot)?;
-        Self::command_on(&node, command).await
+        self.inside(self.ask(slot, Question::Command(command), Patience::Operators)).await
     }
 
     /// Sends an operator's command to one server, once.
-    pub(crate) async fn command_on(node: &Node, command: &redis::Cmd) -> Result<Value, LinkError> {
+    pub(crate) async fn command_on(
+        &self,
+        node: &Node,
+        command: &redis::Cmd,
+    ) -> Result<Value, LinkError> {
         let live = node.live()?;
-        node.ask_at_leisure(&live, command).await
+        self.inside(node.ask(&live, command, Patience::Operators)).await
+    }
+
+    /// Does `work` as if inside of the runtime, whose timers it needs, wherever it is awaited.
+    pub(crate) async fn inside<F: Future>(&self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let _inside = self.inner.runtime.enter();
+            work.as_mut().poll(context)
+        })
+        .await
     }
 
     /// Every server that holds buckets.
-    pub(crate) fn nodes(&self) -> Vec<Arc<Node>> {
+    ///
+    /// # Errors
+    ///
+    /// If no node of a cluster has told which ones there are.
+    pub(crate) fn nodes(&self) -> Result<Vec<Arc<Node>>, LinkError> {
         match &self.inner.servers {
-            Servers::One { node, .. } => vec![Arc::clone(node)],
+            Servers::One { node, .. } => Ok(vec![Arc::clone(node)]),
             Servers::Cluster { cluster, .. } => cluster.nodes(),
         }
     }
@@ -248,27 +296,31 @@ impl Link {
     }
 }
 
-/// Runs a script over one connection.
-async fn evaluate_on(
+/// Asks over one connection.
+async fn ask_on(
     node: &Node,
     live: &Arc<Live>,
-    call: &ScriptCall,
+    question: Question<'_>,
     asking: Asking,
     patience: Patience,
 ) -> Result<Value, LinkError> {
-    let send = async |command: redis::Cmd| match asking {
-        Asking::No => node.ask(live, &command, patience).await,
+    let send = async |command: &redis::Cmd| match asking {
+        Asking::No => node.ask(live, command, patience).await,
         Asking::Yes => {
             let mut commands = redis::Pipeline::with_capacity(2);
             commands.cmd("ASKING");
-            commands.add_command(command);
+            commands.add_command(command.clone());
             node.ask_second(live, &commands, patience).await
         }
     };
-    match send(call.evalsha()).await {
+    let call = match question {
+        Question::Command(command) => return send(command).await,
+        Question::Script(call) => call,
+    };
+    match send(&call.evalsha()).await {
         // The reply proves that nothing ran, so sending it again charges nothing twice. The text
         // goes to this one node and needs no permission to load scripts.
-        Err(error) if error.code() == Some("NOSCRIPT") => send(call.eval()).await,
+        Err(error) if error.code() == Some("NOSCRIPT") => send(&call.eval()).await,
         other => other,
     }
 }

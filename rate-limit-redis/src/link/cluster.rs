@@ -28,14 +28,13 @@ use tokio::time::timeout;
 
 use super::dial::{Address, Dialer};
 use super::error::LinkError;
-use super::node::Node;
+use super::node::{LEISURE, Node};
 use super::slots::{Owners, redirected};
 use super::supervisor::{Supervised, Supervisor, Whereabouts};
-use super::{Patience, Slot, evaluate_on};
+use super::{Asking, Patience, Question, Slot, ask_on};
 use crate::clock::{now, pause};
 use crate::guard::breaker::BreakerLimits;
 use crate::health::{AwayReason, Reporter, ServerHealth};
-use crate::script::ScriptCall;
 use crate::url::Endpoint;
 
 mod keeping;
@@ -121,33 +120,38 @@ impl Cluster {
         }
     }
 
-    /// The masters that own slots.
-    pub(super) fn nodes(&self) -> Vec<Arc<Node>> {
+    /// The masters that own slots, if anybody has told them.
+    pub(super) fn nodes(&self) -> Result<Vec<Arc<Node>>, LinkError> {
         match &**self.map.load() {
-            Map::Unknown(_) => Vec::new(),
-            Map::Known { nodes, .. } => nodes.clone(),
+            Map::Unknown(reason) => Err(LinkError::Away(reason.clone())),
+            Map::Known { nodes, .. } => Ok(nodes.clone()),
         }
     }
 
     pub(super) fn health(&self) -> Vec<ServerHealth> {
-        self.nodes().iter().map(|node| node.health()).collect()
+        let nodes = self.nodes().unwrap_or_default();
+        nodes.iter().map(|node| node.health()).collect()
     }
 
-    /// Runs a script where `slot` is, wherever the cluster sends us.
-    pub(super) async fn evaluate(
+    /// Asks where `slot` is, wherever the cluster sends us.
+    pub(super) async fn ask(
         &self,
         slot: Slot,
-        call: &ScriptCall,
+        question: Question<'_>,
         patience: Patience,
     ) -> Result<Value, LinkError> {
         let started = now();
+        let limit = match patience {
+            Patience::Deadline | Patience::Callers => self.deadline,
+            Patience::Operators => self.deadline.max(LEISURE),
+        };
         let mut node = self.node(slot)?;
         let mut live = node.live()?;
         let mut asking = Asking::No;
         let mut wait = TRY_AGAIN_AFTER;
         let mut redirections = 0;
         while redirections < REDIRECTIONS {
-            let error = match evaluate_on(&node, &live, call, asking, patience).await {
+            let error = match ask_on(&node, &live, question, asking, patience).await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -162,11 +166,11 @@ impl Cluster {
                         self.stale.notify_one();
                     }
                     node = self.member(&next);
-                    let left = self.deadline.saturating_sub(started.elapsed());
+                    let left = limit.saturating_sub(started.elapsed());
                     live = timeout(left, node.live_soon()).await.map_err(|_| error)?;
                 }
                 "TRYAGAIN" => {
-                    if started.elapsed() + wait >= self.deadline {
+                    if started.elapsed() + wait >= limit {
                         return Err(LinkError::SlotMoving);
                     }
                     pause(wait).await;
@@ -210,13 +214,6 @@ impl Cluster {
         // Held while the map of members changes, never while anybody waits.
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Whether the node has to be told that we were sent.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Asking {
-    No,
-    Yes,
 }
 
 /// The place of a node of a cluster, which is also its name.

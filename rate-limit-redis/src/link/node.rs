@@ -22,7 +22,7 @@ use crate::guard::breaker::{
 use crate::health::{AwayReason, BreakerState, HealthEvent, Reporter, ServerHealth};
 
 /// How long an operator waits for one reply.
-const LEISURE: Duration = Duration::from_secs(1);
+pub(super) const LEISURE: Duration = Duration::from_secs(1);
 
 /// One server.
 #[derive(Debug)]
@@ -120,27 +120,9 @@ impl Node {
         command: &Cmd,
         patience: Patience,
     ) -> Result<Value, LinkError> {
-        self.ask_within(self.limit(patience), live, command).await
-    }
-
-    /// The same for a question of an operator, who can wait longer than a request.
-    pub(super) async fn ask_at_leisure(
-        &self,
-        live: &Arc<Live>,
-        command: &Cmd,
-    ) -> Result<Value, LinkError> {
-        self.ask_within(Some(self.deadline.max(LEISURE)), live, command).await
-    }
-
-    async fn ask_within(
-        &self,
-        limit: Option<Duration>,
-        live: &Arc<Live>,
-        command: &Cmd,
-    ) -> Result<Value, LinkError> {
         let mut connection = live.connection();
         let reply = pin!(connection.send_packed_command(command));
-        self.exchange(limit, live, reply).await
+        self.exchange(self.limit(patience), live, reply).await
     }
 
     /// Sends two commands at once and waits for the reply to the second one.
@@ -159,10 +141,11 @@ impl Node {
     }
 
     /// For how long a reply is awaited.
-    const fn limit(&self, patience: Patience) -> Option<Duration> {
+    fn limit(&self, patience: Patience) -> Option<Duration> {
         match patience {
             Patience::Deadline => Some(self.deadline),
             Patience::Callers => None,
+            Patience::Operators => Some(self.deadline.max(LEISURE)),
         }
     }
 

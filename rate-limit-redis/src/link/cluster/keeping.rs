@@ -52,7 +52,7 @@ impl Cluster {
             self.ask_for_map().await;
             pause(BREATH).await;
             let is_well = {
-                let nodes = self.nodes();
+                let nodes = self.nodes().unwrap_or_default();
                 !nodes.is_empty() && nodes.iter().all(|node| node.health().is_well())
             };
             let interval = if is_well { CALM } else { TROUBLED };

@@ -115,6 +115,36 @@ async fn x06_the_first_check_on_a_new_master_succeeds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_operator_is_served_wherever_a_slot_has_moved_or_moves_to() {
+    let mut bed =
+        tokio::task::block_in_place(|| ClusterBed::builder().replicas_per_master(0).start())
+            .unwrap();
+    let bench = Bench::with_deadline(&bed.url(), Duration::from_secs(10));
+    let key = key(3);
+    bench.is_served(&key).await;
+    let before = bench.decide(&key).await.unwrap();
+    let home = Slot::of_tag(key.as_bytes());
+    let mut count = redis::cmd("INCR");
+    count.arg(&key);
+    tokio::task::block_in_place(|| {
+        let new = bed.add_node().unwrap();
+        bed.move_slots(slot(&key)..slot(&key) + 1, new).unwrap();
+    });
+    // MOVED: the former owner carried nothing out.
+    let counted = bench.link.command(home, &count).await.unwrap();
+    assert_eq!(counted, Value::Int(before + 1));
+    let number = slot(&key).to_string();
+    let from = bed.owner(slot(&key)).unwrap();
+    let to = bed.nodes().iter().find(|node| node.address() != from.address()).unwrap();
+    to.command(&["CLUSTER", "SETSLOT", &number, "IMPORTING", &id(from)]).unwrap();
+    from.command(&["CLUSTER", "SETSLOT", &number, "MIGRATING", &id(to)]).unwrap();
+    migrate(from, to, &key);
+    // ASK, and nothing was carried out either.
+    let counted = bench.link.command(home, &count).await.unwrap();
+    assert_eq!(counted, Value::Int(before + 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn x07_the_slots_of_a_killed_master_come_back_with_its_replica() {
     let node_timeout = Duration::from_secs(2);
     let bed = tokio::task::block_in_place(|| {
