@@ -97,6 +97,13 @@ pub enum RedisUrlError {
         /// The name of the option.
         name: String,
     },
+    /// What stands between two `&` is no option. It is not repeated, for it may be a part of a
+    /// password.
+    #[error(
+        "after the `?` of the Redis URL stands something that is no option of this scheme; expected \
+         name=value, separated by &, and %26 for an & in a password"
+    )]
+    NoOption,
     /// An option stands there twice.
     #[error("the option `{name}` of the Redis URL is given twice; expected it once")]
     OptionTwice {

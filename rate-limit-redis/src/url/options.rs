@@ -3,22 +3,47 @@
 use super::{Credentials, RedisUrlError, decode};
 use crate::secret::Secret;
 
-/// The options that nobody has asked for yet.
+/// The options that nobody has asked for yet, in their order.
 pub(super) struct Options {
-    remaining: Vec<(String, String)>,
+    remaining: Vec<Given>,
+}
+
+struct Given {
+    name: String,
+    value: String,
+    origin: Origin,
+}
+
+/// What a name may really be.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    /// Nothing else.
+    Name,
+    /// The rest of a password that has an `&`, so it is not repeated.
+    PasswordPerhaps,
 }
 
 impl Options {
     pub(super) fn parse(text: &str) -> Result<Self, RedisUrlError> {
-        let mut remaining = Vec::<(String, String)>::new();
+        let mut remaining = Vec::<Given>::new();
+        let mut origin = Origin::Name;
         for option in text.split('&').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            let Some((name, value)) = option.split_once('=') else {
+                return Err(RedisUrlError::NoOption);
+            };
             let name = decode(name, "the name of an option")?;
             let value = decode(value, "the value of an option")?;
-            if remaining.iter().any(|(other, _)| *other == name) {
-                return Err(RedisUrlError::OptionTwice { name });
+            if remaining.iter().any(|other| other.name == name) {
+                return Err(match origin {
+                    Origin::Name => RedisUrlError::OptionTwice { name },
+                    Origin::PasswordPerhaps => RedisUrlError::NoOption,
+                });
             }
-            remaining.push((name, value));
+            let is_password = name.contains("pass");
+            remaining.push(Given { name, value, origin });
+            if is_password {
+                origin = Origin::PasswordPerhaps;
+            }
         }
         Ok(Self { remaining })
     }
@@ -35,16 +60,17 @@ impl Options {
     }
 
     /// Fails if there is an option that nobody asked for.
-    pub(super) fn finish(mut self) -> Result<(), RedisUrlError> {
-        match self.remaining.pop() {
-            Some((name, _)) => Err(RedisUrlError::Option { name }),
+    pub(super) fn finish(self) -> Result<(), RedisUrlError> {
+        match self.remaining.into_iter().next() {
+            Some(Given { name, origin: Origin::Name, .. }) => Err(RedisUrlError::Option { name }),
+            Some(_) => Err(RedisUrlError::NoOption),
             None => Ok(()),
         }
     }
 
     fn take(&mut self, name: &str) -> Option<String> {
-        let place = self.remaining.iter().position(|(other, _)| other == name)?;
-        Some(self.remaining.swap_remove(place).1)
+        let place = self.remaining.iter().position(|given| given.name == name)?;
+        Some(self.remaining.remove(place).value)
     }
 }
 

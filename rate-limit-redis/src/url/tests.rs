@@ -84,6 +84,8 @@ fn errors_name_the_part_the_value_and_what_was_expected() {
         ("redis://a/-1", &["database `-1`"]),
         ("redis://a?tls=yes", &["option `tls`", "sentinel_password"]),
         ("redis+sentinel://a?db=1&db=2", &["`db`", "twice"]),
+        ("redis+sentinel://a/m?sentinel_password=a&b", &["name=value", "%26"]),
+        ("redis+sentinel://a/m?sentinel_password=a&b=c", &["name=value", "%26"]),
         ("redis+sentinel://a:1", &["names no master", "/master-name"]),
         ("redis+cluster://a/3", &["database 0 only"]),
         ("unix://relative/path", &["absolute socket path", "unix:///"]),
@@ -114,6 +116,11 @@ fn no_mistake_brings_a_password_to_light() {
         "redis://:hunter2%ff@host",
         "redis+sentinel://a/m?sentinel_password=hunter2&x=1",
         "redis+cluster://a?password=hunter2",
+        "redis+cluster://a?password=abc&hunter2=x",
+        "redis+sentinel://a/m?sentinel_password=abc&hunter2",
+        "redis+sentinel://a/m?sentinel_password=abc&hunter2=x",
+        "redis+sentinel://a/m?sentinel_password=abc&hunter2=&hunter2=x",
+        "redis+sentinel://a/m?db=1&hunter2",
     ] {
         let error = RedisUrl::parse(url).expect_err(url);
         for text in [error.to_string(), format!("{error:?}")] {
