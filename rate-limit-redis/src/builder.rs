@@ -249,7 +249,7 @@ impl RedisRepositoryBuilder {
         let (runtime, reporter) = (runtime()?, Arc::new(Reporter::new()));
         let link = Link::open(options, &runtime, reporter);
         if is_pseudonymous {
-            link.reporter().report(&"keys".into(), HealthEvent::DigestsArePseudonyms);
+            link.reporter().report_finding(&"keys".into(), HealthEvent::DigestsArePseudonyms);
         }
         let guard = Guard::new(link.clone(), self.max_in_flight, self.timeout);
         let store = RedisRepository::from_parts(link, guard, keys, self.clock.clone(), runtime);

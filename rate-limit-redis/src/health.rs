@@ -5,7 +5,7 @@
 //! about single requests.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::broadcast;
 
@@ -93,6 +93,8 @@ pub enum HealthEvent {
 /// [`RedisRepository::health_changes`](crate::RedisRepository::health_changes).
 #[derive(Debug)]
 pub struct HealthChanges {
+    /// What was found while the repository was built, when nobody could ask yet.
+    found: Option<HealthChange>,
     receiver: broadcast::Receiver<HealthChange>,
 }
 
@@ -101,6 +103,9 @@ impl HealthChanges {
     ///
     /// Whoever does not ask for long misses the oldest; the newest 256 are kept.
     pub async fn next(&mut self) -> Option<HealthChange> {
+        if let Some(found) = self.found.take() {
+            return Some(found);
+        }
         loop {
             match self.receiver.recv().await {
                 Ok(change) => return Some(change),
@@ -170,7 +175,8 @@ impl RedisRepository {
         self.link.health()
     }
 
-    /// The changes of health from now on.
+    /// The changes of health from now on. Whoever asks first is also told what was found while the
+    /// repository was built: [`HealthEvent::DigestsArePseudonyms`].
     pub fn health_changes(&self) -> HealthChanges {
         self.link.reporter().changes()
     }
@@ -180,11 +186,19 @@ impl RedisRepository {
 #[derive(Debug)]
 pub(crate) struct Reporter {
     changes: broadcast::Sender<HealthChange>,
+    found: Mutex<Option<HealthChange>>,
 }
 
 impl Reporter {
     pub(crate) fn new() -> Self {
-        Self { changes: broadcast::Sender::new(KEPT_CHANGES) }
+        Self { changes: broadcast::Sender::new(KEPT_CHANGES), found: Mutex::new(None) }
+    }
+
+    /// Reports what was found while the repository is being built, and keeps it for the first who
+    /// asks for changes.
+    pub(crate) fn report_finding(&self, server: &Arc<str>, event: HealthEvent) {
+        telemetry::tell(server, &event);
+        *self.found() = Some(HealthChange { server: Arc::clone(server), event });
     }
 
     /// Reports one change, once.
@@ -195,7 +209,12 @@ impl Reporter {
     }
 
     pub(crate) fn changes(&self) -> HealthChanges {
-        HealthChanges { receiver: self.changes.subscribe() }
+        HealthChanges { found: self.found().take(), receiver: self.changes.subscribe() }
+    }
+
+    fn found(&self) -> MutexGuard<'_, Option<HealthChange>> {
+        // Nothing in between can panic, so a poisoned lock is recovered.
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

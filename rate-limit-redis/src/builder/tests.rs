@@ -62,3 +62,11 @@ async fn building_waits_for_nobody_and_debug_shows_no_secret() {
     assert!(!store.health().is_well());
     assert!(!format!("{store:?} {:?}", store.health()).contains("hunter2"), "{store:?}");
 }
+
+/// Nobody can subscribe before there is a repository.
+#[tokio::test]
+async fn whoever_asks_for_changes_first_hears_that_digests_are_pseudonyms() {
+    let store = builder().build().unwrap();
+    let change = store.health_changes().next().await.unwrap();
+    assert_eq!(change.event, HealthEvent::DigestsArePseudonyms);
+}

@@ -30,6 +30,20 @@ async fn a_program_sees_every_change_in_its_order() {
 }
 
 #[tokio::test]
+async fn what_was_found_before_anybody_could_ask_is_told_to_the_first_who_asks() {
+    let reporter = Reporter::new();
+    reporter.report_finding(&"keys".into(), HealthEvent::DigestsArePseudonyms);
+    let (mut first, mut second) = (reporter.changes(), reporter.changes());
+    reporter.report(&"a:1".into(), HealthEvent::Connected);
+    drop(reporter);
+    let found = HealthChange { server: "keys".into(), event: HealthEvent::DigestsArePseudonyms };
+    assert_eq!(first.next().await, Some(found));
+    let connected = HealthChange { server: "a:1".into(), event: HealthEvent::Connected };
+    assert_eq!(first.next().await, Some(connected.clone()));
+    assert_eq!(second.next().await, Some(connected));
+}
+
+#[tokio::test]
 async fn whoever_does_not_look_misses_the_oldest_and_fills_no_memory() {
     let reporter = Reporter::new();
     let mut seen = reporter.changes();
