@@ -87,6 +87,8 @@ pub enum HealthEvent {
     },
     /// No secret was configured for the digests in keys.
     DigestsArePseudonyms,
+    /// The server has had no slot of the cluster for a minute, and is not looked after any more.
+    Forgotten,
 }
 
 /// The changes from the moment of asking on. See
@@ -140,6 +142,7 @@ impl fmt::Display for HealthEvent {
                 "the breaker opened: {cause}; requests are decided by the failure modes of their \
                  policies until the server is well again, which will be said"
             ),
+            Self::Forgotten => f.write_str("forgotten: it has no slot of the cluster any more"),
             Self::BreakerHalfOpened => f.write_str("the breaker lets one decision at a time try"),
             Self::BreakerClosed => f.write_str("the breaker closed: the server is well again"),
             Self::EvictsDebt { policy } => write!(

@@ -26,9 +26,10 @@ fn log(server: &str, event: &HealthEvent) {
         HealthEvent::EvictsDebt { .. } | HealthEvent::DigestsArePseudonyms => {
             tracing::warn!(server, "Redis {server}: {event}");
         }
-        HealthEvent::Connected | HealthEvent::BreakerHalfOpened | HealthEvent::BreakerClosed => {
-            tracing::info!(server, "Redis {server}: {event}")
-        }
+        HealthEvent::Connected
+        | HealthEvent::BreakerHalfOpened
+        | HealthEvent::BreakerClosed
+        | HealthEvent::Forgotten => tracing::info!(server, "Redis {server}: {event}"),
     }
 }
 
@@ -49,6 +50,11 @@ fn count(server: &str, event: &HealthEvent) {
         HealthEvent::BreakerOpened { .. } => gauge!(BREAKER_OPEN, "server" => server).set(1.0),
         HealthEvent::BreakerHalfOpened => gauge!(BREAKER_OPEN, "server" => server).set(0.5),
         HealthEvent::BreakerClosed => gauge!(BREAKER_OPEN, "server" => server).set(0.0),
+        HealthEvent::Forgotten => {
+            // A gauge cannot be taken back, and what it said last would raise an alarm for ever.
+            gauge!(CONNECTED, "server" => server.clone()).set(1.0);
+            gauge!(BREAKER_OPEN, "server" => server).set(0.0);
+        }
         HealthEvent::EvictsDebt { .. } | HealthEvent::DigestsArePseudonyms => {}
     }
 }
@@ -64,5 +70,6 @@ fn name(event: &HealthEvent) -> &'static str {
         HealthEvent::BreakerClosed => "breaker_closed",
         HealthEvent::EvictsDebt { .. } => "evicts_debt",
         HealthEvent::DigestsArePseudonyms => "digests_are_pseudonyms",
+        HealthEvent::Forgotten => "forgotten",
     }
 }

@@ -12,6 +12,7 @@ fn changes() -> Vec<(HealthEvent, &'static str)> {
         (HealthEvent::BreakerClosed, "well again"),
         (HealthEvent::EvictsDebt { policy: "allkeys-lru".into() }, "cure: CONFIG SET"),
         (HealthEvent::DigestsArePseudonyms, "cure: set one with `key_secret(..)`"),
+        (HealthEvent::Forgotten, "no slot of the cluster"),
     ]
 }
 
@@ -120,6 +121,7 @@ fn each_change_is_counted_and_the_gauges_follow() {
     }
     gauges.sort_by(|one, other| one.0.cmp(&other.0));
     assert_eq!(counted, changes().len() as u64);
-    let expected = [("rate_limit_redis_breaker_open", 0.0), ("rate_limit_redis_connected", 0.0)];
+    // Of a server that is forgotten nothing is said that raises an alarm.
+    let expected = [("rate_limit_redis_breaker_open", 0.0), ("rate_limit_redis_connected", 1.0)];
     assert_eq!(gauges, expected.map(|(name, level)| (name.to_owned(), level)));
 }

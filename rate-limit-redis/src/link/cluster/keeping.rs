@@ -110,8 +110,14 @@ impl Cluster {
         {
             self.reporter.report(&self.name, HealthEvent::Connected);
         }
-        let kept = |member: &Member| member.needed.elapsed() < UNNEEDED;
-        self.members().retain(|_, member| kept(member));
+        let forgotten: Vec<_> = {
+            let mut members = self.members();
+            let unneeded = |_: &Endpoint, member: &mut Member| member.needed.elapsed() >= UNNEEDED;
+            members.extract_if(unneeded).map(|(_, member)| member.node).collect()
+        };
+        for node in forgotten {
+            self.reporter.report(node.name(), HealthEvent::Forgotten);
+        }
     }
 
     /// Nobody has told the owners. What was told before stays in force.
@@ -140,3 +146,6 @@ fn why_no_map(error: &redis::ServerError) -> AwayReason {
         code => AwayReason::Refused { code: code.into(), detail: detail.into() },
     }
 }
+
+#[cfg(test)]
+mod tests;
