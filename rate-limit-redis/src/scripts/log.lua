@@ -43,22 +43,26 @@ local function expired(k, bytes, total)
     return total, sum
 end
 
--- Brings entries from the future to this instant, beginning with the newest.
+-- Brings entries from the future to this instant. There may be thousands, so they are joined once:
+-- adding one after the other would copy all of them each time.
 local function bring_back(k, bytes, total)
-    local number, moved = total - 1, ''
-    while number >= 0 do
-        local s, n, units = entry_at(bytes, number)
+    local first = total
+    while first > 0 do
+        local s, n = entry_at(bytes, first - 1)
         if n and (s < now_s or s == now_s and n <= now_n) then
             break
         end
-        moved = instant(now_s, now_n) .. pack('>I2', units) .. moved
-        number = number - 1
+        first = first - 1
     end
-    if moved == '' then
+    if first == total then
         return bytes
     end
     touch(k, log)
-    return sub(bytes, 1, (number + 1) * ENTRY) .. moved
+    local now, moved = instant(now_s, now_n), {}
+    for number = first + 1, total do
+        moved[number - first] = now .. sub(bytes, number * ENTRY - 1, number * ENTRY)
+    end
+    return sub(bytes, 1, first * ENTRY) .. concat(moved)
 end
 
 local function load_log(k, asked)

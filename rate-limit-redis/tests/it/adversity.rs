@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    Charge, Charges, ClientIdentity, RateLimitPolicy, RateLimitRepository, Timestamp,
+    Charge, Charges, ClientIdentity, ManualClock, RateLimitPolicy, RateLimitRepository, Timestamp,
 };
+use redis::Commands;
 use redis_testbed::{ClusterBed, RedisServer};
 
 use crate::support::{OnRuntime, Stores};
@@ -170,6 +171,46 @@ fn m09_a_flood_evicts_no_exhausted_bucket() {
         outcomes.get(0).unwrap().is_violated()
     });
     assert_eq!(survivors.count(), 100, "of {evicted} evicted keys none was in full debt");
+}
+
+/// A clock that is set back brings the entries of a long log to the present, and that costs the
+/// server little more than any decision on the log: while it does, it serves nobody else.
+#[test]
+fn a_step_back_on_a_long_log_holds_up_nobody() {
+    const ENTRIES: u16 = 9_000;
+    let server = RedisServer::start().unwrap();
+    let clock = ManualClock::new();
+    clock.advance(Duration::from_secs(100_000));
+    let store = Stores::at(server.url()).fresh(&clock);
+    let who = ClientIdentity::user("busy").unwrap();
+    let policy = RateLimitPolicy::per_hour(10_000).sliding_log().build().unwrap();
+    let policy = Arc::new(policy);
+    // What the server says that one decision took; the least of five, because others run as well.
+    let least = |step: Duration| {
+        let micros = (0..5).map(|_| {
+            clock.step_back(step);
+            server.command(&["CONFIG", "RESETSTAT"]).unwrap();
+            block_on(store.acquire(&one(&who, &policy, 1))).unwrap();
+            let figures = server.info("cmdstat_evalsha").unwrap();
+            let micros = figures.split(',').find_map(|figure| figure.strip_prefix("usec="));
+            micros.unwrap().parse::<u64>().unwrap()
+        });
+        micros.min().unwrap()
+    };
+    block_on(store.acquire(&one(&who, &policy, 1))).unwrap();
+    let mut connection = server.administrator().unwrap();
+    let [key] = connection.keys::<_, Vec<Vec<u8>>>("*").unwrap().try_into().unwrap();
+    let log: Vec<u8> = connection.get(&key).unwrap();
+    let (_, entry) = log.split_at(2);
+    let long = [&ENTRIES.to_be_bytes()[..], &entry.repeat(ENTRIES.into())].concat();
+    let _: () = connection.set(&key, long).unwrap();
+
+    let usual = least(Duration::ZERO);
+    let stepped = least(Duration::from_secs(10));
+    println!("a decision on a log of {ENTRIES}: {usual} us, after a step back: {stepped} us");
+    assert_eq!(remaining(&store, &who, &policy), 10_000 - u64::from(ENTRIES) - 10);
+    // It took four thousand times as long when each entry was put before all others.
+    assert!(stepped < 400 * usual.max(10), "{stepped} us instead of {usual} us");
 }
 
 /// Case X03: any bytes in an identity, four policies each, on a real cluster.
