@@ -74,7 +74,9 @@ impl Guard {
             Err(error) => Answer::Ready(Err(error.into())),
             Ok(pass) => {
                 let deadline = Deadline::of(self.limit, pass.since);
-                Answer::pending(async move { Ok(pass.finish(deadline, work).await?) })
+                let link = self.link.clone();
+                // Whoever awaits it may have another runtime than ours, or none.
+                Answer::pending(async move { Ok(link.inside(pass.finish(deadline, work)).await?) })
             }
         }
     }

@@ -1,11 +1,13 @@
 //! One line opens the store, wherever Redis is, and waits for nobody.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    Answer, Charge, Charges, ClientIdentity, RateLimitPolicy, RateLimitRepository,
-    RepositoryErrorKind,
+    Adjustment, Adjustments, Answer, Change, Charge, Charges, ClientIdentity,
+    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Reset,
 };
 use rate_limit_redis::{AwayReason, HealthEvent, RedisRepository};
 use redis_testbed::{ClusterBed, RedisServer, SentinelBed};
@@ -49,6 +51,43 @@ async fn two_stores_share_a_limit_on_one_server_over_either_socket() {
 async fn two_stores_share_a_limit_behind_sentinels() {
     let bed = tokio::task::block_in_place(|| SentinelBed::start(Duration::from_secs(30))).unwrap();
     shares_a_limit(&bed.url()).await;
+}
+
+/// Applications have runtimes of other kinds beside the one in which the store lives.
+#[test]
+fn answers_are_awaited_in_any_runtime_and_in_none() {
+    let server = RedisServer::start().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let store = runtime.block_on(open(&server.url()));
+    let charges = three_per_hour();
+    let outcomes = block_on(store.acquire(&charges)).unwrap();
+    let outcome = outcomes.get(0).unwrap();
+    let charge = charges.iter().next().unwrap();
+    let receipt = Adjustment {
+        identity: charge.identity().clone(),
+        policy: charge.policy().clone(),
+        charged: outcome.charged.unwrap(),
+        units: 1,
+        change: Change::Refund(1),
+    };
+    let settled = block_on(store.settle(&Adjustments::from_iter([receipt]))).unwrap();
+    assert_eq!(settled.iter().map(|adjusted| adjusted.returned).collect::<Vec<_>>(), [1]);
+    assert!(block_on(store.list(None, NonZeroUsize::MIN)).is_ok());
+    let reset = block_on(store.reset(charge.identity(), charge.policy()));
+    assert_eq!(reset.unwrap(), Reset::Restored);
+}
+
+/// "No buckets" would be an answer, and nobody has told.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_buckets_of_a_store_that_is_away_are_not_listed_as_none() {
+    let server = RedisServer::start().unwrap();
+    server.kill().unwrap();
+    let address = server.address();
+    for url in [format!("redis://{address}"), format!("redis+cluster://{address}")] {
+        let store = RedisRepository::connect(&url).unwrap();
+        let error = store.list(None, NonZeroUsize::MIN).await.unwrap_err();
+        assert_eq!(error.kind(), RepositoryErrorKind::Unavailable, "{url}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
