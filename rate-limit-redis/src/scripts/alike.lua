@@ -11,6 +11,7 @@
 -- Answers the time, a verdict for each charge and the states that were read.
 
 local call, pack, parse, format = redis.call, struct.pack, struct.unpack, string.format
+local byte = string.byte
 local keys, values = KEYS, redis.call('MGET', unpack(KEYS))
 local BILLION, GIBI = 1000000000, 1073741824
 
@@ -106,6 +107,17 @@ for before = 0, #keys - 1, width do
             k = k + 1
             if to[i] then
                 put(k, to[i], to[i + 1])
+            end
+        end
+    else
+        k = before
+        for i = 1, width * 5, 5 do
+            k = k + 1
+            -- The other buckets of whoever was denied are not written and may lack one as well.
+            if to[i] and byte(values[k], 1) ~= 255 and call('PTTL', keys[k]) == -1 then
+                local s, bits = parse('>I4I4', values[k])
+                local n = bits % GIBI
+                put(k, s * 4 + (bits - n) / GIBI, n)
             end
         end
     end

@@ -26,14 +26,6 @@ for t = 1, #ARGV - 2 do
     terms[t] = asked
 end
 
--- Whatever is written gets a time to live. A key that was deprived of its own gets it back also
--- when it is found on denial; what admits is written anyway.
-local function heal_lasting(k, rule)
-    if values[k] ~= ABSENT and not rule_of[k] and call('PTTL', KEYS[k]) == -1 then
-        touch(k, rule)
-    end
-end
-
 local verdicts, decided = {}, 0
 local position, size = 1, #program
 while position <= size do
@@ -48,10 +40,15 @@ while position <= size do
         -- Asked in any case, because asking brings the state up to date.
         if not asked.rule.fits(k, asked) or asked.is_too_much then
             verdict = '0'
-            heal_lasting(k, asked.rule)
+        end
+        if asked.takes then
+            read_by[k] = asked.rule
         end
         if asked.ladder then
             position = position + 2
+            if asked.takes then
+                read_by[l1 * 256 + l2] = asked.ladder.rule
+            end
             if banned(l1 * 256 + l2, asked.ladder) then
                 verdict = '2'
             end
@@ -89,6 +86,15 @@ while position <= size do
     end
 end
 
+-- Whatever is written gets a time to live. A key that was deprived of its own gets it back also when
+-- it is found and would not be written: on denial, on a ladder, for a shadow. Who takes nothing
+-- writes nothing.
+for k, rule in pairs(read_by) do
+    local value = values[k]
+    if value and not rule_of[k] and value:byte(1) ~= 255 and call('PTTL', KEYS[k]) == -1 then
+        touch(k, rule)
+    end
+end
 for i = 1, changes do
     local k = changed[i]
     rule_of[k].save(k)

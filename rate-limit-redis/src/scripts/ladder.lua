@@ -9,7 +9,7 @@ local strikes, level, since_s, since_n, until_s, until_n = {}, {}, {}, {}, {}, {
 local ladder_of = {}
 
 function read_ladder(term)
-    local ladder = {}
+    local ladder = { rule = rung }
     ladder.strikes, ladder.within_s, ladder.within_n, ladder.max_s, ladder.max_n, ladder.decay_s,
         ladder.decay_n = parse('>I4I4I4I4I4I4I4', term, 19)
     for from = 47, #term, 8 do

@@ -35,8 +35,9 @@ local values = call('MGET', unpack(KEYS))
 -- The instant in the state of each key.
 local at_s, at_n = {}, {}
 
--- Which keys have to be written, and by which rule.
-local rule_of, changed, changes = {}, {}, 0
+-- By which rule each key was read for somebody who takes; which keys have to be written, and by
+-- which rule.
+local read_by, rule_of, changed, changes = {}, {}, {}, 0
 
 -- What can be done with each kind of state: `read` what a charge or a correction asks for, tell
 -- whether it `fits`, `take` it, `save` the state.

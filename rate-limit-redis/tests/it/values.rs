@@ -130,6 +130,69 @@ fn a_key_without_a_time_to_live_is_healed() {
     }
 }
 
+/// Also where a decision reads a key and does not write it: beside the bucket that denies, and on the
+/// penalty ladder, whether it bans or not.
+#[test]
+fn a_key_that_is_read_beside_others_is_healed() {
+    let server = RedisServer::start().unwrap();
+    let store = Stores::at(server.url()).built(|builder| builder);
+    let who = ClientIdentity::user("lasting").unwrap();
+    let mut connection = server.administrator().unwrap();
+    let persist = || {
+        let mut connection = server.administrator().unwrap();
+        let all = keys(&mut connection);
+        all.iter().for_each(|key| _ = connection.persist::<_, i64>(key).unwrap());
+        all.len()
+    };
+    let assert_healed = |what: &str| {
+        let mut connection = server.administrator().unwrap();
+        for key in keys(&mut connection) {
+            let millis: i64 = connection.pttl(&key).unwrap();
+            assert!(millis > 0, "{what}: {} {millis}", String::from_utf8_lossy(&key));
+        }
+    };
+    // Of each kind one that denies and one that would have admitted.
+    for (number, scarce) in every_kind(1).into_iter().enumerate() {
+        let [bucket, window, aligned, sliding, log] = ["tb2", "fw2", "fa2", "sw2", "sl2"]
+            .map(|name| RateLimitPolicy::per_minute(9).named(name));
+        let ample = match number {
+            0 => bucket,
+            1 => window.fixed_window(),
+            2 => aligned.aligned_window(),
+            3 => sliding.sliding_window(),
+            _ => log.sliding_log(),
+        };
+        let both: Charges = [scarce.clone(), Arc::new(ample.build().unwrap())]
+            .map(|policy| Charge::new(who.clone(), policy, 1))
+            .into_iter()
+            .collect();
+        block_on(store.acquire(&both)).unwrap();
+        assert_eq!(persist(), 2);
+        block_on(store.acquire(&both)).unwrap();
+        assert_healed(&scarce.to_string());
+        server.command(&["FLUSHALL"]).unwrap();
+    }
+    let ladder = PenaltyLadder::after(2, Duration::from_secs(30));
+    let laddered = RateLimitPolicy::per_minute(1).named("laddered").penalty(ladder);
+    let laddered = Arc::new(laddered.build().unwrap());
+    // Admitted, struck, banned, and denied by the ban.
+    for _ in 0..4 {
+        ask(&store, &who, &laddered, 1);
+        persist();
+    }
+    ask(&store, &who, &laddered, 1);
+    assert_healed("banned");
+    // Struck, and admitted later because the bucket is gone.
+    server.command(&["FLUSHALL"]).unwrap();
+    (0..2).for_each(|_| _ = ask(&store, &who, &laddered, 1));
+    assert_eq!(persist(), 2);
+    let bucket =
+        keys(&mut connection).into_iter().find(|key| !key.windows(3).any(|it| it == b"pl/"));
+    let _: () = connection.del(bucket).unwrap();
+    assert!(!ask(&store, &who, &laddered, 1).is_violated());
+    assert_healed("admitted beside a strike");
+}
+
 /// Cases O02 and G16: with the default settings nothing of who asked is in Redis.
 #[test]
 fn o02_no_canary_is_found_in_keys_or_values() {
