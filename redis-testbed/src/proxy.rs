@@ -22,7 +22,9 @@ mod pump;
 /// # Example: replies that get lost
 ///
 /// ```
-/// use redis_testbed::{Proxy, RedisServer, proxy::Replies};
+/// use std::time::Duration;
+///
+/// use redis_testbed::{Proxy, RedisServer, proxy::Replies, until};
 ///
 /// let server = RedisServer::start()?;
 /// let proxy = Proxy::start(server.address())?;
@@ -30,10 +32,13 @@ mod pump;
 /// let mut connection = client.get_connection()?;
 ///
 /// proxy.set_replies(Replies::Drop);
-/// connection.set_read_timeout(Some(std::time::Duration::from_millis(50)))?;
+/// connection.set_read_timeout(Some(Duration::from_millis(50)))?;
 /// assert!(redis::cmd("INCR").arg("count").exec(&mut connection).is_err());
-/// // The command ran all the same.
-/// assert_eq!(server.command(&["GET", "count"])?, redis::Value::BulkString(b"1".into()));
+/// // The command runs all the same.
+/// let one = redis::Value::BulkString(b"1".into());
+/// until("it has run", Duration::from_secs(30), || {
+///     server.command(&["GET", "count"]).is_ok_and(|count| count == one)
+/// })?;
 /// # Ok::<(), redis_testbed::TestbedError>(())
 /// ```
 #[derive(Debug)]

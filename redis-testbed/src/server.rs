@@ -268,7 +268,22 @@ impl RedisServer {
         self.command(&["CONFIG", "SET", parameter, value]).map(drop)
     }
 
+    /// Starts the program, again and again while its port is taken: it was free when it was reserved,
+    /// and a process that this one was just starting may have had a copy of the socket that found
+    /// it free, until it became another program.
     fn launch(&self) -> Result<(), TestbedError> {
+        let launched = wait::until_some("the port of a server is free", START_DEADLINE, || {
+            let launched = self.launch_once();
+            let is_taken = launched.is_err() && launch::found_its_port_taken(self.folder.path());
+            (!is_taken).then_some(launched)
+        });
+        match launched {
+            Ok(launched) => launched,
+            Err(_) => Err(TestbedError::Ended { log: launch::log(self.folder.path()) }),
+        }
+    }
+
+    fn launch_once(&self) -> Result<(), TestbedError> {
         let Settings { program, kind, clock, .. } = &self.settings;
         let folder = self.folder.path();
         let mut process = launch::start(program, *kind, folder, clock.as_ref())?;

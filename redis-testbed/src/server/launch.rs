@@ -37,6 +37,13 @@ pub(super) fn log(folder: &Path) -> String {
     lines[lines.len().saturating_sub(20)..].join("\n")
 }
 
+/// Whether the last start ended because somebody had its port. Redis 6.2 to 8 and Valkey say so in
+/// the same words.
+pub(super) fn found_its_port_taken(folder: &Path) -> bool {
+    let log = log(folder);
+    log.lines().last().is_some_and(|line| line.contains("Failed listening on port"))
+}
+
 pub(super) fn start(
     program: &Program,
     kind: Kind,
