@@ -30,6 +30,10 @@ const APPLICATION_ID: i64 = 0x524C_696D;
 /// The format that this version writes.
 const FORMAT: i64 = 1;
 
+/// So often the lock is asked for. Of two programs that ask in the same moment each can be in the
+/// other's way, and neither has the file then; whoever has it refuses every attempt at once.
+const ATTEMPTS: u32 = 20;
+
 const CREATE: &str = "
     CREATE TABLE file (
         id INTEGER PRIMARY KEY CHECK (id = 1),
@@ -76,7 +80,14 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<OpenFile, Sqli
         path: path.to_owned(),
         detail: error.to_string(),
     })?;
-    try_open(&path, durability).map_err(|refusal| match refusal {
+    let mut opened = try_open(&path, durability);
+    for _ in 1..ATTEMPTS {
+        match &opened {
+            Err(Refusal::Sqlite(error)) if is_busy(error) => opened = try_open(&path, durability),
+            _ => break,
+        }
+    }
+    opened.map_err(|refusal| match refusal {
         Refusal::Told(error) => error,
         Refusal::Sqlite(error) => explained(&path, &error),
     })
@@ -104,6 +115,9 @@ fn try_open(path: &Path, durability: Durability) -> Result<OpenFile, Refusal> {
     connection.busy_timeout(std::time::Duration::ZERO)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    // From here on the lock is ours. A mere look at the file would share it, and of two programs
+    // that both look at once neither could go on to write.
+    connection.execute_batch("BEGIN EXCLUSIVE; COMMIT")?;
     let is_new = check_owner(path, &connection)?;
     configure(path, &connection, durability)?;
     if is_new {
@@ -193,6 +207,11 @@ fn check_integrity(path: &Path, connection: &Connection) -> Result<(), Refusal> 
         return Ok(());
     }
     Err(Refusal::Told(SqliteError::Damaged { path: path.to_owned(), detail }))
+}
+
+fn is_busy(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error_code();
+    matches!(code, Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 /// What SQLite's refusal means for whoever wanted to open the file.

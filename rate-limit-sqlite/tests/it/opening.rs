@@ -69,6 +69,27 @@ fn a_file_that_is_in_use_is_refused_with_path_and_cure() {
     SqliteRepository::open(folder.file()).unwrap();
 }
 
+/// Two programs that start at the same moment, as after a restart of their machine.
+#[test]
+fn of_two_that_make_a_file_at_once_exactly_one_gets_it() {
+    for round in 0..400 {
+        let folder = Folder::new();
+        let (path, start) = (folder.file(), std::sync::Barrier::new(2));
+        let opened = std::thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                SqliteRepository::open(&path)
+            };
+            let other = scope.spawn(open);
+            [open(), other.join().unwrap()]
+        });
+        let won = opened.iter().filter(|one| one.is_ok()).count();
+        assert_eq!(won, 1, "round {round}: {opened:?}");
+        let lost = opened.into_iter().find_map(Result::err).unwrap();
+        assert!(matches!(lost, SqliteError::InUse { .. }), "round {round}: {lost}");
+    }
+}
+
 #[test]
 fn a_file_of_another_program_is_refused_and_not_touched() {
     let folder = Folder::new();
