@@ -7,6 +7,8 @@
 //! | `redis+sentinel://host:port,host:port/master-name` | the master that Sentinels name; the database is the option `db` |
 //! | `redis+cluster://host:port,host:port` | a cluster, found through any of its nodes |
 //!
+//! `valkey://` and `valkeys://` mean the same as `redis://` and `rediss://`.
+//!
 //! Each takes `user:password@` before the hosts, and `rediss+sentinel` and `rediss+cluster` encrypt
 //! as `rediss` does. Characters with a meaning in URLs are percent-encoded in names and passwords.
 //!

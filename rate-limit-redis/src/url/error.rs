@@ -11,8 +11,8 @@ pub enum RedisUrlError {
     NoScheme,
     /// The scheme is not one of ours.
     #[error(
-        "the scheme `{found}` of the Redis URL is unknown; expected redis, rediss, unix, \
-         redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster"
+        "the scheme `{found}` of the Redis URL is unknown; expected redis, rediss, valkey, valkeys, \
+         unix, redis+sentinel, rediss+sentinel, redis+cluster or rediss+cluster"
     )]
     Scheme {
         /// What stands before `://`.

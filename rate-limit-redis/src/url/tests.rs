@@ -40,6 +40,8 @@ fn each_form_points_at_its_place() {
 fn only_the_schemes_with_two_s_encrypt() {
     for (url, transport) in [
         ("redis://a", Transport::Plain),
+        ("valkey://a", Transport::Plain),
+        ("valkeys://a", Transport::Tls),
         ("rediss://a", Transport::Tls),
         ("redis+sentinel://a/m", Transport::Plain),
         ("rediss+sentinel://a/m", Transport::Tls),
