@@ -69,7 +69,7 @@ struct Shared<R> {
 
 /// What decides while the store does not answer.
 enum Fallback {
-    /// Nothing: such requests are unavailable. For stores that always answer.
+    /// Nothing: what an enforced policy wanted decided is unavailable. For stores that always answer.
     None,
     /// Another store, in this process.
     Repository(Arc<dyn RateLimitRepository>),

@@ -18,12 +18,9 @@ impl<R> Shared<R> {
         let Some(charges) = self.degraded_charges(&charges) else {
             return Decide::Ready(unavailable(failure));
         };
-        if charges.is_empty() {
-            let decision = Decision::plain(Verdict::Allow, Origin::Fallback);
-            return Decide::Ready(Enforced { failure: Some(failure), ..Enforced::of(decision) });
-        }
-        let Fallback::Repository(fallback) = &self.fallback else {
-            return Decide::Ready(unavailable(failure));
+        let fallback = match &self.fallback {
+            Fallback::Repository(fallback) if !charges.is_empty() => fallback,
+            _ => return Decide::Ready(undecided(&charges, failure)),
         };
         match fallback.acquire(&charges) {
             Answer::Ready(answer) => Decide::Ready(conclude(charges, answer, failure)),
@@ -64,7 +61,7 @@ fn conclude(
 ) -> Enforced {
     let outcomes = match answer {
         Ok(outcomes) if outcomes.len() == charges.len() => outcomes,
-        _ => return unavailable(failure),
+        _ => return undecided(&charges, failure),
     };
     let mut enforced = Enforced::from_outcomes(charges, &outcomes, Origin::Fallback);
     let beyond_fallback = enforced.decision.violated().any(|one| {
@@ -75,6 +72,16 @@ fn conclude(
     }
     enforced.failure = Some(failure);
     enforced
+}
+
+/// Nobody answers. Enforced policies decide alone: where none is left nobody objects, and what shadow
+/// policies would have said is not known.
+fn undecided(charges: &Charges, failure: RepositoryError) -> Enforced {
+    if charges.iter().any(|charge| charge.policy().is_enforced()) {
+        return unavailable(failure);
+    }
+    let decision = Decision::plain(Verdict::Allow, Origin::Fallback);
+    Enforced { failure: Some(failure), ..Enforced::of(decision) }
 }
 
 fn unavailable(failure: RepositoryError) -> Enforced {

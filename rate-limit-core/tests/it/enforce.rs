@@ -239,6 +239,26 @@ fn a_shadow_policy_never_refuses_because_the_store_is_away() {
     }
     assert_eq!(verdict(&limit, each([&shadow, &tight, &local], 1)), Verdict::Deny);
     assert_eq!(verdict(&limit, one(&shadow, 1)), Verdict::Allow);
+
+    // Nor where the fallback is absent or away as well, alone or beside a policy that lets all pass.
+    let kind = RepositoryErrorKind::Unavailable;
+    let away = || EnforceRateLimit::builder(FailingRepository::always(kind));
+    let open = policy(
+        RateLimitPolicy::per_minute(1).named("open").on_failure(FailureMode::AllowUnlimited),
+    );
+    let alone = away().policy(&tight).policy(&open).build().expect("nobody needs a fallback");
+    let both_away = away().fallback(FailingRepository::always(kind)).build().expect("valid");
+    for limit in [&alone, &both_away] {
+        for charges in [one(&tight, 1), each([&open, &tight], 1)] {
+            let mut enforced = decide(limit, charges);
+            assert_eq!(enforced.decision.verdict(), Verdict::Allow);
+            assert!(enforced.decision.is_degraded());
+            let told = enforced.failure.as_ref().map(|failure| failure.kind());
+            assert_eq!(told, Some(kind), "the failure is told");
+            assert!(enforced.take_receipt().is_none(), "nothing was charged");
+        }
+        assert_eq!(verdict(limit, each([&tight, &local], 1)), Verdict::Unavailable);
+    }
 }
 
 #[test]
