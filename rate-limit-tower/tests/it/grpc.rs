@@ -75,8 +75,17 @@ fn the_newer_fields_of_a_violation() {
 fn other_content_types() {
     for (content_type, expected) in [
         ("application/grpc+proto", "application/grpc"),
+        ("Application/gRPC; charset=utf-8", "application/grpc"),
+        ("application/grpc ;a=b", "application/grpc"),
+        ("application/grpc-web", "application/grpc-web"),
         ("application/grpc-web+proto", "application/grpc-web+proto"),
+        ("application/grpc-web-text", "application/grpc-web-text"),
         ("application/json", "application/problem+json"),
+        // What merely begins like it is another type.
+        ("application/grpcish+json", "application/problem+json"),
+        ("application/grpc-webhook", "application/problem+json"),
+        ("application/grpc-", "application/problem+json"),
+        ("application/grp", "application/problem+json"),
     ] {
         let clock = ManualClock::new();
         let layer = limit(&clock).per_ip(RateLimitPolicy::per_day(1)).build().unwrap();
