@@ -87,7 +87,7 @@ impl<'a, R: RateLimitRepository + 'static> Following<'a, R> {
             return Self::Reject(reject(decision, at, subject, request, shared));
         }
         let (handle, open) = if shared.gives_handles || !provisional.is_empty() {
-            open(enforced, provisional, subject, request, shared)
+            open(enforced, provisional, subject, shared)
         } else {
             (None, None)
         };
@@ -97,11 +97,10 @@ impl<'a, R: RateLimitRepository + 'static> Following<'a, R> {
 
 /// What may change the charge later, and the handle of those who may.
 #[inline(never)]
-fn open<R, B>(
+fn open<R>(
     enforced: &mut Enforced,
     provisional: Vec<Provisional>,
     subject: &Subject,
-    request: &Request<B>,
     shared: &Arc<Shared<R>>,
 ) -> (Option<RateLimitHandle>, Option<Box<Open<R>>>) {
     let handle = shared.gives_handles.then(|| {
@@ -109,9 +108,8 @@ fn open<R, B>(
         RateLimitHandle::new(enforced.decision.clone(), names.collect())
     });
     let open = enforced.take_receipt().map(|receipt| {
-        let is_grpc = headers::grpc_content_type(request.headers()).is_some();
         let (handle, shared) = (handle.clone(), Arc::clone(shared));
-        Box::new(Open { receipt, provisional, handle, is_grpc, shared })
+        Box::new(Open { receipt, provisional, handle, shared })
     });
     (handle, open)
 }

@@ -58,7 +58,7 @@ impl<'a> ResponseView<'a> {
         self.extensions
     }
 
-    /// The gRPC status: `None` if this is no answer to a gRPC request, or one without a status.
+    /// The gRPC status: `None` if this is no gRPC response, or one without a status.
     pub fn grpc_status(&self) -> Option<u32> {
         let Protocol::Grpc { trailers } = self.protocol else {
             return None;
@@ -70,6 +70,9 @@ impl<'a> ResponseView<'a> {
     }
 
     /// Whether the request succeeded: a status of 200 to 299, for gRPC 0.
+    ///
+    /// Whether it is gRPC, the response says by its content type or a status in its head. What the
+    /// request says is the client's choice, and changes nothing.
     pub fn is_success(&self) -> bool {
         match self.protocol {
             Protocol::Http => self.status.is_success(),

@@ -38,7 +38,6 @@ pub(crate) struct Open<R> {
     pub(crate) receipt: Receipt,
     pub(crate) provisional: Vec<Provisional>,
     pub(crate) handle: Option<RateLimitHandle>,
-    pub(crate) is_grpc: bool,
     pub(crate) shared: Arc<Shared<R>>,
 }
 
@@ -73,7 +72,9 @@ struct Head {
 impl<R: RateLimitRepository + 'static> Open<R> {
     /// Decides when to correct the charge, now that the head of the response is there.
     pub(crate) fn settle<B>(self, response: &Response<B>) -> Settlement<R> {
-        let Self { receipt, provisional, handle, is_grpc, shared } = self;
+        let Self { receipt, provisional, handle, shared } = self;
+        // The response says it, because a client that could would choose what counts.
+        let is_grpc = headers::are_of_grpc(response.headers());
         // The layer's own handle is not among those that are held.
         let awaits_report =
             handle.as_ref().is_some_and(|handle| handle.is_held() && !handle.has_report());

@@ -46,6 +46,11 @@ fn is_named(content_type: &[u8], name: &str) -> bool {
     })
 }
 
+/// Whether these are the fields of a gRPC response.
+pub(crate) fn are_of_grpc(fields: &HeaderMap) -> bool {
+    fields.contains_key(GRPC_STATUS) || GrpcProtocol::named(fields).is_some()
+}
+
 /// The content type of the response if the request is one of gRPC or gRPC-Web.
 pub(crate) fn grpc_content_type(fields: &HeaderMap) -> Option<HeaderValue> {
     match GrpcProtocol::named(fields)? {

@@ -186,10 +186,33 @@ fn grpc_request() -> Request<()> {
     request
 }
 
+fn grpc_response<B>(body: B) -> Response<B> {
+    Response::builder().header("content-type", "application/grpc").body(body).unwrap()
+}
+
 fn trailers(status: &str) -> Frame<Bytes> {
     let mut trailers = HeaderMap::new();
     trailers.insert("grpc-status", status.parse().unwrap());
     Frame::trailers(trailers)
+}
+
+/// What kind of client asks changes nothing about what the response was.
+#[test]
+fn the_content_type_of_a_request_does_not_decide_what_counts() {
+    let successes = Rule::new("redeem").policy(per_day(2)).count_only(|r| r.is_success());
+    let layer = limit(&ManualClock::new()).rule(successes).build().unwrap();
+    let mut service = layer.layer(Probe::default());
+    let mut redeemed = 0;
+    for _ in 0..5 {
+        let response = call_now(&mut service, grpc_request()).unwrap();
+        redeemed += u32::from(read(response) == "inner");
+    }
+    assert_eq!(redeemed, 2);
+
+    let layer = limit(&ManualClock::new()).rule(failures()).build().unwrap();
+    let mut service = layer.layer(Probe::default().with_field("grpc-status", "16"));
+    let statuses = (0..3).map(|_| call_now(&mut service, get("/")).unwrap().status().as_u16());
+    assert_eq!(statuses.collect::<Vec<_>>(), [200, 200, 429], "a failed gRPC call");
 }
 
 #[test]
@@ -201,7 +224,7 @@ fn the_status_of_a_grpc_call_is_in_the_trailers() {
         status.into_iter().for_each(|status| frames.put(trailers(status)));
         frames.end();
         let mut service = layer.layer(service_fn(move |_: Request<()>| {
-            std::future::ready(Ok::<_, Infallible>(Response::new(frames.clone())))
+            std::future::ready(Ok::<_, Infallible>(grpc_response(frames.clone())))
         }));
         let response = call_now(&mut service, grpc_request()).unwrap();
         if response.headers().contains_key("grpc-status") {
@@ -240,7 +263,7 @@ fn a_grpc_body_that_is_given_up_leaves_the_charge() {
     let layer = limit(&ManualClock::new()).rule(failures()).build().unwrap();
     let frames = Frames::default();
     let mut service = layer.layer(service_fn(move |_: Request<()>| {
-        std::future::ready(Ok::<_, Infallible>(Response::new(frames.clone())))
+        std::future::ready(Ok::<_, Infallible>(grpc_response(frames.clone())))
     }));
     for _ in 0..2 {
         drop(call_now(&mut service, grpc_request()).unwrap());
@@ -257,7 +280,7 @@ fn a_slow_store_holds_the_trailers_back() {
     let frames = Frames::default();
     frames.put(trailers("0"));
     let mut service = layer.layer(service_fn(move |_: Request<()>| {
-        std::future::ready(Ok::<_, Infallible>(Response::new(frames.clone())))
+        std::future::ready(Ok::<_, Infallible>(grpc_response(frames.clone())))
     }));
     release.one();
     let mut body = Box::pin(call_now(&mut service, grpc_request()).unwrap().into_body());
@@ -282,7 +305,7 @@ fn a_correction_that_fails_at_the_end_of_the_body_is_counted_as_an_error_of_the_
         let frames = Frames::default();
         frames.put(trailers("0"));
         let mut service = layer.layer(service_fn(move |_: Request<()>| {
-            std::future::ready(Ok::<_, Infallible>(Response::new(frames.clone())))
+            std::future::ready(Ok::<_, Infallible>(grpc_response(frames.clone())))
         }));
         let mut body = Box::pin(call_now(&mut service, grpc_request()).unwrap().into_body());
         let frame = body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop()));
