@@ -112,16 +112,17 @@ where
 impl End {
     /// The next frame of the body. Its end, or the trailers that announce it, comes after the
     /// correction of the charge.
-    fn poll_frame<B: Body>(
-        &mut self,
-        mut body: Pin<&mut B>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Next<B>> {
+    fn poll_frame<B>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> Poll<Next<B>>
+    where
+        B: Body,
+        B::Data: From<Bytes>,
+    {
         if !self.is_reached {
             match ready!(body.as_mut().poll_frame(cx)) {
                 Some(Ok(frame)) => match frame.into_trailers() {
                     Ok(trailers) => self.trailers = Some(trailers),
                     Err(data) => {
+                        let data = data.map_data(|data| self.ending.read_along(data));
                         if body.is_end_stream() {
                             // Servers that know the length may not ask again, so the correction
                             // begins now. Data cannot be held back for it.

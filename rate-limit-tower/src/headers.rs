@@ -25,8 +25,8 @@ mod template;
 mod value;
 
 pub(crate) use grpc::{
-    GRPC_MESSAGE, GRPC_RETRY_PUSHBACK_MS, GRPC_STATUS, GRPC_STATUS_DETAILS, are_of_grpc,
-    grpc_content_type,
+    GRPC_MESSAGE, GRPC_RETRY_PUSHBACK_MS, GRPC_STATUS, GRPC_STATUS_DETAILS, GrpcProtocol,
+    are_of_grpc, grpc_content_type,
 };
 pub(crate) use limit_fields::LimitFields;
 use limit_fields::Names;

@@ -17,6 +17,7 @@ mod double_counting;
 mod error;
 mod exposure;
 mod future;
+mod grpc_web;
 mod handle;
 mod headers;
 mod host;

@@ -15,7 +15,7 @@ pub struct ResponseView<'a> {
 #[derive(Clone, Copy, Debug)]
 enum Protocol<'a> {
     Http,
-    /// gRPC, whose status is in the head or in the trailers.
+    /// gRPC, whose status is in the head or in the trailers. gRPC-Web has them in its body.
     Grpc {
         trailers: Option<&'a HeaderMap>,
     },

@@ -267,8 +267,8 @@ impl Rule {
     ///
     /// The units are taken before the request passes, so that many at a time cannot slip through,
     /// and given back at the response's head if it is none of these; the fields show them as taken.
-    /// For gRPC that is at the trailers, unless the head has the status already. Until then, and if
-    /// the response is given up, they stay taken.
+    /// For gRPC that is at the trailers, which gRPC-Web sends as the last message of the body, unless
+    /// the head has the status already. Until then, and if the response is given up, they stay taken.
     ///
     /// # Example: five wrong passwords per minute, any number of right ones
     ///

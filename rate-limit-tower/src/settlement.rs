@@ -11,11 +11,13 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
+use bytes::{Buf, Bytes};
 use http::{Extensions, HeaderMap, Response, StatusCode};
 use rate_limit_core::{
     Answer, Charge, RateLimitRepository, Receipt, RepositoryError, Settle, Settled,
 };
 
+use crate::grpc_web::WebTrailers;
 use crate::handle::RateLimitHandle;
 use crate::headers;
 use crate::layer::Shared;
@@ -48,6 +50,8 @@ pub(crate) struct Ending {
     state: Mutex<State>,
     /// Who is told that the store could not carry out the correction.
     not_settled: Box<NotSettled>,
+    /// Reads the trailers where they are in the body.
+    web_trailers: Option<WebTrailers>,
 }
 
 enum State {
@@ -93,7 +97,8 @@ impl<R: RateLimitRepository + 'static> Open<R> {
                 let view = head.view(is_grpc, trailers);
                 settle(&shared, receipt, &provisional, handle.as_ref(), &view)
             };
-            return Settlement::AtEnd(Ending::new(settle, not_settled));
+            let web_trailers = WebTrailers::of(response.headers());
+            return Settlement::AtEnd(Ending::new(settle, not_settled, web_trailers));
         }
         let handle = handle.filter(RateLimitHandle::has_report);
         if provisional.is_empty() && handle.is_none() {
@@ -170,9 +175,18 @@ impl Ending {
     fn new(
         settle: impl FnOnce(Option<&HeaderMap>) -> Settle + Send + 'static,
         not_settled: impl Fn(&RepositoryError) + Send + Sync + 'static,
+        web_trailers: Option<WebTrailers>,
     ) -> Self {
         let state = Mutex::new(State::Waiting(Box::new(settle)));
-        Self { state, not_settled: Box::new(not_settled) }
+        Self { state, not_settled: Box::new(not_settled), web_trailers }
+    }
+
+    /// Reads data of the body, which passes as it is.
+    pub(crate) fn read_along<D: Buf + From<Bytes>>(&mut self, data: D) -> D {
+        match &mut self.web_trailers {
+            Some(web_trailers) => web_trailers.read_along(data),
+            None => data,
+        }
     }
 
     /// Starts the correction, now that the body has ended with these trailers, and says whether it
@@ -181,7 +195,10 @@ impl Ending {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::mem::replace(state, State::Done) {
-                State::Waiting(settle) => *state = State::Settling(settle(trailers)),
+                State::Waiting(settle) => {
+                    let in_body = self.web_trailers.as_ref().and_then(WebTrailers::trailers);
+                    *state = State::Settling(settle(trailers.or(in_body.as_ref())));
+                }
                 State::Settling(mut settle) => match Pin::new(&mut settle).poll(cx) {
                     Poll::Pending => {
                         *state = State::Settling(settle);

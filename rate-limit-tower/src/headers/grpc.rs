@@ -13,7 +13,7 @@ pub(crate) const GRPC_STATUS_DETAILS: HeaderName =
 
 /// A protocol of the family. They differ in where the status of a response is, if not in its head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum GrpcProtocol {
+pub(crate) enum GrpcProtocol {
     /// In the trailers.
     Grpc,
     /// In the last message of the body.
@@ -24,7 +24,7 @@ enum GrpcProtocol {
 
 impl GrpcProtocol {
     /// What the content type says.
-    fn named(fields: &HeaderMap) -> Option<Self> {
+    pub(crate) fn named(fields: &HeaderMap) -> Option<Self> {
         let content_type = fields.get(CONTENT_TYPE)?.as_bytes();
         // The longest names come first, because one begins with another.
         [

@@ -1,7 +1,6 @@
 //! What requests have cost once the response is known.
 
 use std::convert::Infallible;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
@@ -16,7 +15,9 @@ use rate_limit_tower::{
 };
 use tower::{Layer, Service, service_fn};
 
-use crate::support::{Probe, call_now, get, is_ready, limit, number, read, statuses_of, store};
+use crate::support::{
+    Frames, Probe, call_now, get, is_ready, limit, number, read, statuses_of, store,
+};
 
 fn per_day(limit: u64) -> RateLimitPolicyBuilder {
     RateLimitPolicy::per_day(limit).fixed_window()
@@ -147,37 +148,6 @@ fn only_failures_count_during_an_outage_too() {
     assert_eq!(statuses_of(&mut right, (0..9).map(|_| get("/"))), [200; 9]);
     let mut wrong = layer.layer(Probe::answering(401));
     assert_eq!(statuses_of(&mut wrong, (0..2).map(|_| get("/"))), [401, 429], "half of two");
-}
-
-/// A body whose frames come when a test has put them in.
-#[derive(Clone, Default)]
-struct Frames(Arc<Mutex<(Vec<Frame<Bytes>>, bool)>>);
-
-impl Frames {
-    fn put(&self, frame: Frame<Bytes>) {
-        self.0.lock().unwrap().0.push(frame);
-    }
-
-    fn end(&self) {
-        self.0.lock().unwrap().1 = true;
-    }
-}
-
-impl Body for Frames {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let mut state = self.0.lock().unwrap();
-        match state.0.is_empty() {
-            false => Poll::Ready(Some(Ok(state.0.remove(0)))),
-            true if state.1 => Poll::Ready(None),
-            true => Poll::Pending,
-        }
-    }
 }
 
 fn grpc_request() -> Request<()> {

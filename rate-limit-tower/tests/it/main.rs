@@ -25,6 +25,8 @@ mod diagnoses;
 mod durable;
 /// gRPC clients.
 mod grpc;
+/// gRPC clients in browsers.
+mod grpc_web;
 /// The fields of responses, algorithm by algorithm.
 mod headers;
 /// Which rule applies to which host.

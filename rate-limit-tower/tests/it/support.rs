@@ -1,15 +1,17 @@
 //! Probe services, stores and parsers.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::{Ready, ready};
-use std::pin::pin;
-use std::sync::Arc;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response, StatusCode};
+use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full};
 use rate_limit_core::{
     Acquire, Adjustments, Answer, Charges, ManualClock, Outcome, PolicyVerdict,
@@ -247,6 +249,37 @@ impl<B> Service<Request<B>> for Probe {
         *response.status_mut() = self.status;
         response.headers_mut().extend(self.fields.clone());
         ready(Ok(response))
+    }
+}
+
+/// A body whose frames come when a test has put them in.
+#[derive(Clone, Default)]
+pub(crate) struct Frames(Arc<Mutex<(Vec<Frame<Bytes>>, bool)>>);
+
+impl Frames {
+    pub(crate) fn put(&self, frame: Frame<Bytes>) {
+        self.0.lock().unwrap().0.push(frame);
+    }
+
+    pub(crate) fn end(&self) {
+        self.0.lock().unwrap().1 = true;
+    }
+}
+
+impl Body for Frames {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let mut state = self.0.lock().unwrap();
+        match state.0.is_empty() {
+            false => Poll::Ready(Some(Ok(state.0.remove(0)))),
+            true if state.1 => Poll::Ready(None),
+            true => Poll::Pending,
+        }
     }
 }
 
