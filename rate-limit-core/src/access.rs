@@ -16,6 +16,19 @@ pub enum Access {
     Limit,
 }
 
+impl Access {
+    /// What two say together: exempt beats block, whoever says so.
+    #[must_use]
+    #[inline]
+    pub const fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Exempt, _) | (_, Self::Exempt) => Self::Exempt,
+            (Self::Block, _) | (_, Self::Block) => Self::Block,
+            (Self::Limit, Self::Limit) => Self::Limit,
+        }
+    }
+}
+
 /// Lists of networks and identities that are exempt or blocked. Exempt beats block.
 ///
 /// Networks are compared with the client's full address, identities with the owners of the charged
@@ -134,6 +147,11 @@ impl AccessLists {
     pub fn block_identity(mut self, identity: ClientIdentity) -> Self {
         self.block.identities.push(identity);
         self
+    }
+
+    /// The identities that are let through, for callers that would otherwise not find out who asks.
+    pub fn exempt_identities(&self) -> impl Iterator<Item = &ClientIdentity> {
+        self.exempt.identities.iter()
     }
 
     /// What the lists say of a request from `address` that would make `charges`.
