@@ -85,12 +85,7 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
         answered: &mut Answered,
     ) -> Option<Waiting> {
         let Answered { plan, enforced } = answered;
-        // Exempt beats blocked, whoever says so.
-        let access = match (plan.access, self.enforce.access(address, &plan.charges)) {
-            (Access::Exempt, _) | (_, Access::Exempt) => Access::Exempt,
-            (Access::Block, _) | (_, Access::Block) => Access::Block,
-            (Access::Limit, Access::Limit) => Access::Limit,
-        };
+        let access = plan.access.and(self.enforce.access(address, &plan.charges));
         plan.lacks_identity &= access == Access::Limit;
         if plan.lacks_identity {
             return None;
@@ -104,8 +99,13 @@ impl<R: RateLimitRepository + 'static> Shared<R> {
     /// Whether it does not matter who exactly asks, so that nobody is troubled with the question.
     fn knows_already(&self, request: &RequestView<'_>) -> bool {
         let nobody = rate_limit_core::Charges::new();
-        self.rules.access(request) != Access::Limit
-            || self.enforce.access(request.client_address(), &nobody) != Access::Limit
+        let listed = self.enforce.access(request.client_address(), &nobody);
+        match self.rules.access(request).and(listed) {
+            Access::Exempt => true,
+            // Unless it turns out to be somebody who is exempt.
+            Access::Block => self.rules.exempt_identities.is_empty(),
+            Access::Limit => false,
+        }
     }
 
     #[cold]

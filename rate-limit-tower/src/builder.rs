@@ -5,7 +5,8 @@ use std::fmt;
 use bytes::Bytes;
 use http::Response;
 use rate_limit_core::{
-    AccessLists, Clock, EnforceRateLimit, EnforceRateLimitBuilder, IpPrefixes, RateLimitRepository,
+    AccessLists, ClientIdentity, Clock, EnforceRateLimit, EnforceRateLimitBuilder, IpPrefixes,
+    RateLimitRepository,
 };
 
 use crate::address::ClientAddress;
@@ -32,6 +33,7 @@ pub struct RateLimitLayerBuilder<R> {
     client_address: ClientAddress,
     ip_prefixes: IpPrefixes,
     has_access_lists: bool,
+    exempt_identities: Vec<ClientIdentity>,
     time_of_day: TimeOfDay,
     responses: Responses,
     gives_handles: bool,
@@ -62,6 +64,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
             client_address: ClientAddress::default(),
             ip_prefixes: IpPrefixes::DEFAULT,
             has_access_lists: false,
+            exempt_identities: Vec::new(),
             time_of_day: TimeOfDay::default(),
             responses: Responses::default(),
             gives_handles: false,
@@ -110,6 +113,7 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
 
     /// Who passes without being counted, and who does not pass.
     pub fn access(mut self, lists: AccessLists) -> Self {
+        self.exempt_identities = lists.exempt_identities().cloned().collect();
         self.enforce = self.enforce.access(lists);
         self.has_access_lists = true;
         self

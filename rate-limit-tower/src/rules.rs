@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use http::Method;
-use http::header::ACCESS_CONTROL_REQUEST_METHOD;
 use rate_limit_core::{Access, Charge, Charges, ClientIdentity, IpPrefixes, RateLimitPolicy};
 use smallvec::SmallVec;
 
@@ -12,9 +10,10 @@ use crate::headers::PolicyList;
 use crate::key::{IdentityLookup, Key};
 use crate::rejection::Form;
 use crate::request_view::{RequestHead, RequestView};
-use crate::rule::{Asks, Cost, MissingIdentity, Preflight, RequestPredicate};
+use crate::rule::{Asks, Cost, MissingIdentity, RequestPredicate};
 use crate::telemetry::Trail;
 
+mod access;
 mod build;
 mod group;
 mod named;
@@ -33,6 +32,8 @@ pub(crate) struct Rules {
     ip_prefixes: IpPrefixes,
     exempts: Box<[Box<RequestPredicate>]>,
     blocks: Box<[Box<RequestPredicate>]>,
+    /// Whom the lists let through, whatever blocks them.
+    pub(crate) exempt_identities: Box<[ClientIdentity]>,
     /// What all groups say together, where each has but one rule.
     together: Option<PolicyList>,
     /// Whether any rule asks somebody else who is asking.
@@ -150,7 +151,7 @@ impl Rules {
         }
         for (index, (place, rule)) in self.applying(matched).enumerate() {
             let found = found.get(index).map_or(&[][..], Vec::as_slice);
-            rule.charge(place, request, self.ip_prefixes, found, None, plan);
+            rule.charge(place, request, self, found, None, plan);
         }
     }
 
@@ -188,16 +189,6 @@ impl Rules {
     pub(crate) fn applying(&self, matched: &Matched) -> impl Iterator<Item = (usize, &ReadyRule)> {
         matched.iter().filter_map(|place| Some((*place, self.get(*place)?)))
     }
-
-    pub(crate) fn access(&self, request: &RequestView<'_>) -> Access {
-        if any(&self.exempts, request) {
-            Access::Exempt
-        } else if any(&self.blocks, request) {
-            Access::Block
-        } else {
-            Access::Limit
-        }
-    }
 }
 
 impl ReadyRule {
@@ -207,7 +198,7 @@ impl ReadyRule {
         &self,
         place: usize,
         request: &RequestView<'_>,
-        prefixes: IpPrefixes,
+        rules: &Rules,
         found: &[Option<ClientIdentity>],
         units: Option<u64>,
         plan: &mut Plan,
@@ -215,18 +206,29 @@ impl ReadyRule {
         if self.asks.skips(request) {
             return;
         }
-        if any(&self.asks.blocks, request) {
-            plan.access = Access::Block;
+        let is_blocked = self.asks.turns_away(request);
+        if is_blocked {
+            plan.access = plan.access.and(Access::Block);
+            if rules.exempt_identities.is_empty() {
+                return;
+            }
+        }
+        let identity =
+            match self.key.identify(request, rules.ip_prefixes, &mut found.iter().cloned()) {
+                Some(identity) => identity,
+                None => match self.asks.missing_identity {
+                    MissingIdentity::ShareAnonymous => ClientIdentity::ANONYMOUS,
+                    MissingIdentity::Reject => return plan.lacks_identity = true,
+                    MissingIdentity::Skip => return,
+                },
+            };
+        if is_blocked {
+            // Nothing will be charged, so nobody else would find out that this one is exempt.
+            if rules.exempt_identities.iter().any(|exempt| identity.contains(exempt)) {
+                plan.access = Access::Exempt;
+            }
             return;
         }
-        let identity = match self.key.identify(request, prefixes, &mut found.iter().cloned()) {
-            Some(identity) => identity,
-            None => match self.asks.missing_identity {
-                MissingIdentity::ShareAnonymous => ClientIdentity::ANONYMOUS,
-                MissingIdentity::Reject => return plan.lacks_identity = true,
-                MissingIdentity::Skip => return,
-            },
-        };
         let units = units.unwrap_or_else(|| match &self.asks.cost {
             Cost::Units(units) => *units,
             Cost::From(cost) => cost(request),
@@ -273,22 +275,6 @@ impl ReadyRule {
         plan.charges.push(Charge::new(identity, policy.clone(), units));
         plan.trail.charged(rule, &plan.charges);
     }
-}
-
-impl Asks {
-    /// Whether the rule does not apply to a request that it matches.
-    fn skips(&self, request: &RequestView<'_>) -> bool {
-        (self.preflight == Preflight::Skip && is_preflight(request)) || any(&self.exempts, request)
-    }
-}
-
-fn any(predicates: &[Box<RequestPredicate>], request: &RequestView<'_>) -> bool {
-    predicates.iter().any(|is| is(request))
-}
-
-fn is_preflight(request: &RequestView<'_>) -> bool {
-    request.method() == Method::OPTIONS
-        && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 impl fmt::Debug for Rules {

@@ -36,7 +36,13 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
         if let Some(jitter) = &self.responses.jitter {
             jitter.check()?;
         }
-        let rules = rules::build(self.rules, self.ip_prefixes, self.exempts, self.blocks)?;
+        let rules = rules::build(
+            self.rules,
+            self.ip_prefixes,
+            self.exempts,
+            self.blocks,
+            self.exempt_identities,
+        )?;
         let enforce = rules.policies().fold(self.enforce, EnforceRateLimitBuilder::policy);
         let responses = self.responses;
         let shared = Shared {

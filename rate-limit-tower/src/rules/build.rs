@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use rate_limit_core::{IpPrefixes, PolicyName, RateLimitPolicy};
+use rate_limit_core::{ClientIdentity, IpPrefixes, PolicyName, RateLimitPolicy};
 
 use super::group::Group;
 use super::{ReadyRule, Rules};
@@ -17,6 +17,7 @@ pub(crate) fn build(
     ip_prefixes: IpPrefixes,
     exempts: Vec<Box<RequestPredicate>>,
     blocks: Vec<Box<RequestPredicate>>,
+    exempt_identities: Vec<ClientIdentity>,
 ) -> Result<Rules, LayerError> {
     if let Some(refused) = rules.iter().find_map(|rule| rule.refused.clone()) {
         return Err(refused.into());
@@ -40,6 +41,7 @@ pub(crate) fn build(
         ip_prefixes,
         exempts: exempts.into(),
         blocks: blocks.into(),
+        exempt_identities: exempt_identities.into(),
     })
 }
 

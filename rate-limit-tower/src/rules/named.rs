@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rate_limit_core::{Access, ClientIdentity};
+use rate_limit_core::ClientIdentity;
 
 use super::{Plan, Rules};
 use crate::request_view::RequestView;
@@ -33,20 +33,12 @@ impl Rules {
     /// in one and exempt in none is blocked, as if it were one request.
     pub(crate) fn plan_named<'a>(&self, dimensions: impl Iterator<Item = Dimension<'a>>) -> Plan {
         let mut plan = Plan::default();
-        let mut is_exempt = false;
         for dimension in dimensions {
             let Dimension { place, request, found, units } = dimension;
-            match self.access(&request) {
-                Access::Exempt => is_exempt = true,
-                Access::Block => plan.access = Access::Block,
-                Access::Limit => {}
-            }
+            plan.access = plan.access.and(self.access(&request));
             if let Some(rule) = self.get(place) {
-                rule.charge(place, &request, self.ip_prefixes, &found, units, &mut plan);
+                rule.charge(place, &request, self, &found, units, &mut plan);
             }
-        }
-        if is_exempt {
-            plan.access = Access::Exempt;
         }
         plan
     }

@@ -273,6 +273,26 @@ fn nobody_is_asked_in_vain() {
 }
 
 #[test]
+fn somebody_who_is_exempt_is_asked_for_even_where_all_are_blocked() {
+    let everywhere = Network::new("0.0.0.0".parse().unwrap(), 0).unwrap();
+    for by_list in [false, true] {
+        let sessions = sessions(100);
+        let lists = AccessLists::new().exempt_identity(ClientIdentity::user("vip").unwrap());
+        let builder = limit(&ManualClock::new());
+        let builder = if by_list {
+            builder.access(lists.block_network(everywhere))
+        } else {
+            builder.access(lists).block(|_| true)
+        };
+        let rule = Rule::new("api").key(Key::lookup(sessions.clone())).policy(per_day(1));
+        let mut service = builder.rule(rule).build().unwrap().layer(Probe::default());
+        let requests = ["vip", "alice"].map(|user| with("x-session", user.as_bytes()));
+        assert_eq!(statuses_of(&mut service, requests), [200, 403]);
+        assert_eq!(sessions.asked.load(Ordering::SeqCst), 2);
+    }
+}
+
+#[test]
 fn two_look_ups_find_one_part_each() {
     let (one, two) = (sessions(100), sessions(100));
     let key = Key::all_of([Key::lookup(one.clone()), Key::ip(), Key::lookup(two.clone())]);

@@ -298,6 +298,42 @@ fn exempt_beats_block_whoever_says_so() {
     assert!(has_no_limit_fields(response.headers()));
 }
 
+/// Whoever is exempt by identity is, also where nothing would be charged, and whoever is not stays
+/// blocked.
+#[test]
+fn an_exempt_identity_beats_every_block() {
+    let vip = || ClientIdentity::custom("x-user", "vip").unwrap();
+    let lists = || AccessLists::new().exempt_identity(vip());
+    let rule = |name| Rule::new(name).key(Key::header("x-user"));
+    let everywhere = Network::new("0.0.0.0".parse().unwrap(), 0).unwrap();
+    let layers = [
+        limit(&ManualClock::new())
+            .access(lists())
+            .rule(rule("a").policy(per_day(1)).block(|_| true)),
+        limit(&ManualClock::new()).access(lists()).rule(rule("b").block(|_| true)),
+        limit(&ManualClock::new())
+            .access(lists())
+            .rule(rule("c").block(|_| true))
+            .rule(Rule::new("d").group("d").block(|_| true)),
+        limit(&ManualClock::new())
+            .access(lists())
+            .block(|_| true)
+            .rule(rule("e").policy(per_day(1))),
+        limit(&ManualClock::new())
+            .access(lists().block_network(everywhere))
+            .rule(rule("f").policy(per_day(1))),
+    ];
+    for layer in layers {
+        let mut service = layer.build().unwrap().layer(Probe::default());
+        let requests = ["vip", "alice", "vip"].map(|user| {
+            let mut request = get("/");
+            request.headers_mut().insert("x-user", user.parse().unwrap());
+            request
+        });
+        assert_eq!(statuses_of(&mut service, requests), [200, 403, 200]);
+    }
+}
+
 #[test]
 fn an_exempt_rule_leaves_other_groups_alone() {
     let clock = ManualClock::new();
