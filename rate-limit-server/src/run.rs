@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 use rate_limit_config::{
-    ApplyError, Configuration, ConfiguredLayer, Environment, Reloader, SharedStore, Watch,
+    ApplyError, Configuration, ConfiguredLayer, Environment, Reloader, SharedStore, StoreKind, Watch,
 };
 use tokio::net::TcpListener;
 use tracing::warn;
@@ -149,9 +149,13 @@ fn layer(
     configuration: Configuration,
 ) -> Result<ConfiguredLayer, ServerError> {
     let builder = ConfiguredLayer::builder(SharedStore::clone(&store.deciding));
-    let builder = match &store.fallback {
-        Some(fallback) => builder.fallback(SharedStore::clone(fallback)),
-        None => builder.without_fallback(),
+    let builder = match (&store.fallback, configuration.store.url.kind()) {
+        // A file is one instance's, so nobody has to be told to count them.
+        (Some(fallback), StoreKind::Sqlite) => {
+            builder.fallback_of_one_process(SharedStore::clone(fallback))
+        }
+        (Some(fallback), _) => builder.fallback(SharedStore::clone(fallback)),
+        (None, _) => builder.without_fallback(),
     };
     Ok(builder.build(configuration)?)
 }

@@ -259,10 +259,9 @@ impl<R: RateLimitRepository + 'static> RateLimitLayerBuilder<R> {
         self
     }
 
-    /// A [`fallback`](Self::fallback) beside a store that no other process can share, so that there
-    /// is nothing to say about the number of nodes.
-    #[cfg(feature = "sqlite")]
-    pub(crate) fn fallback_of_one_process(
+    /// A [`fallback`](Self::fallback) beside a store that no other process can share, such as a file
+    /// that one process owns, so that there is nothing to say about the number of nodes (`RL007`).
+    pub fn fallback_of_one_process(
         mut self,
         repository: impl RateLimitRepository + 'static,
     ) -> Self {

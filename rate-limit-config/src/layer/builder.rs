@@ -24,6 +24,8 @@ pub(super) enum Fallback {
     Declined,
     Given(SharedStore),
     NotMentioned,
+    /// Beside a store that no other process can share.
+    OfOneProcess(SharedStore),
 }
 
 /// What stays when the configuration changes.
@@ -54,6 +56,13 @@ impl ConfiguredLayerBuilder {
     /// must not be the same store.
     pub fn fallback(mut self, store: impl RateLimitRepository + 'static) -> Self {
         self.fallback = Fallback::Given(Arc::new(store));
+        self
+    }
+
+    /// A [`fallback`](Self::fallback) beside a store that no other process can share, such as a file
+    /// that one process owns, so that there is nothing to say about the number of nodes (`RL007`).
+    pub fn fallback_of_one_process(mut self, store: impl RateLimitRepository + 'static) -> Self {
+        self.fallback = Fallback::OfOneProcess(Arc::new(store));
         self
     }
 

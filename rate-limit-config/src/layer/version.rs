@@ -95,6 +95,7 @@ fn limits(
         Fallback::Declined => builder.without_fallback(),
         Fallback::Given(fallback) => builder.fallback(fallback.clone()),
         Fallback::NotMentioned => builder,
+        Fallback::OfOneProcess(fallback) => builder.fallback_of_one_process(fallback.clone()),
     };
     if parts.has_clock == HasClock::Chosen {
         builder = builder.clock(parts.clock.clone());

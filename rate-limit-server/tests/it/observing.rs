@@ -209,3 +209,21 @@ fn a_ban_is_written_into_the_audit_log_once() {
     server.administer("POST /rate_limit/reload", &[], "");
     assert_eq!(std::fs::read_to_string(&audit).unwrap().lines().count(), 2);
 }
+
+/// A file is one instance's. A server may be everybody's.
+#[test]
+fn nobody_is_reminded_to_count_the_instances_on_one_file() {
+    let log = |store: &str, rules: &str| {
+        let files = Files::new();
+        let file = files.write("limits.toml", rules);
+        let url = store.replace("FOLDER", files.path("").to_str().unwrap());
+        Server::start(&["--config", &file, "--store", &url]).kill()
+    };
+    for rules in [RULES.to_owned(), format!("{RULES}\n[store]\nnodes = 1\n")] {
+        let log = log("sqlite://FOLDER/limits.db", &rules);
+        assert!(!log.contains("RL007"), "{log}");
+    }
+    // Nobody listens there, and nobody has to.
+    let log = log("redis://127.0.0.1:1", RULES);
+    assert!(log.contains("RL007"), "{log}");
+}
