@@ -1,5 +1,6 @@
 //! Who is not limited at all, and who is not let in at all.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use crate::charge::Charges;
@@ -102,6 +103,20 @@ impl Network {
     }
 }
 
+/// In its one spelling: `192.0.2.0/24`, and a network of one address as that address.
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = match self.address {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        if self.bits == width {
+            return self.address.fmt(f);
+        }
+        write!(f, "{}/{}", self.address, self.bits)
+    }
+}
+
 impl List {
     fn names(&self, address: Option<IpAddr>, charges: &Charges) -> bool {
         address.is_some_and(|address| self.networks.iter().any(|network| network.contains(address)))
@@ -181,6 +196,22 @@ mod tests {
         assert!(holds(network("10.0.0.0", 8), "::ffff:10.255.0.1"));
         assert!(!holds(network("10.0.0.0", 8), "11.0.0.0"));
         assert!(Network::new("10.0.0.0".parse().unwrap(), 33).is_err());
+    }
+
+    #[test]
+    fn a_network_has_one_spelling() {
+        for (text, bits, written) in [
+            ("192.0.2.0", 24, "192.0.2.0/24"),
+            ("192.0.2.1", 32, "192.0.2.1"),
+            ("0.0.0.0", 0, "0.0.0.0/0"),
+            ("2001:DB8:0::", 32, "2001:db8::/32"),
+            ("2001:DB8:0::1", 128, "2001:db8::1"),
+            ("::ffff:192.0.2.1", 128, "192.0.2.1"),
+            ("::ffff:192.0.2.0", 120, "192.0.2.0/24"),
+        ] {
+            let network = Network::new(text.parse().unwrap(), bits).unwrap();
+            assert_eq!(network.to_string(), written);
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Whom operators have blocked, until when, and why: a document of its own in the store, so that every
 //! instance knows.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use rate_limit_config::AccessEntry;
@@ -23,12 +24,12 @@ const MAX_REASON: usize = 200;
 const SECOND_NANOS: u64 = 1_000_000_000;
 
 /// Who is blocked.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum Who {
     /// By the digest of an API key. The key itself is not kept.
     ApiKey([u8; 32]),
-    /// By an address or a network, as it was written.
-    Network(String),
+    /// By an address or a network, however it was spelled.
+    Network(Network),
     /// By the name of a user.
     User(String),
 }
@@ -55,11 +56,13 @@ impl Who {
         };
         let text = object.text(name, flaws)?;
         match *name {
-            "ip" if network(text).is_some() => Some(Self::Network(text.to_owned())),
             "ip" => {
-                let expected = "an address or a network, such as 192.0.2.1 or 192.0.2.0/24";
-                flaws.add(Flaw::new(object.at("ip"), expected));
-                None
+                let Ok(network) = parse_network(text) else {
+                    let expected = "an address or a network, such as 192.0.2.1 or 192.0.2.0/24";
+                    flaws.add(Flaw::new(object.at("ip"), expected));
+                    return None;
+                };
+                Some(Self::Network(network))
             }
             "user" => Some(Self::User(text.to_owned())),
             "apiKey" => Some(Self::ApiKey(Sha256::digest(text).into())),
@@ -77,7 +80,7 @@ impl Who {
     fn member(&self) -> (&'static str, String) {
         match self {
             Self::ApiKey(digest) => ("apiKeySha256", hex::encode(digest)),
-            Self::Network(text) => ("ip", text.clone()),
+            Self::Network(network) => ("ip", network.to_string()),
             Self::User(name) => ("user", name.clone()),
         }
     }
@@ -105,23 +108,28 @@ impl Block {
         Some(Self { who: who?, until, reason: reason.map(str::to_owned) })
     }
 
-    /// What the rules say of it. `None` if this release cannot read what another one has written.
-    pub(crate) fn entry(&self) -> Option<AccessEntry> {
+    /// What the rules say of it.
+    pub(crate) fn entry(&self) -> AccessEntry {
         let mut entry = AccessEntry::default();
         match &self.who {
             Who::ApiKey(digest) => entry.api_keys.push(ApiKeyDigest::from_sha256(*digest)),
-            Who::Network(text) => entry.networks.push(network(text)?),
+            Who::Network(network) => entry.networks.push(*network),
             Who::User(name) => entry.users.push(name.clone()),
         }
         let until = self.until.map(|seconds| seconds.saturating_mul(SECOND_NANOS));
         entry.until = until.map(|nanos| Timestamp::ORIGIN.plus_nanos(nanos));
         entry.reason.clone_from(&self.reason);
-        Some(entry)
+        entry
     }
 
     /// Whether it still says anything.
     pub(crate) fn holds(&self, now_seconds: u64) -> bool {
         self.until.is_none_or(|until| now_seconds < until)
+    }
+
+    /// When it ends, in seconds since the Unix epoch.
+    fn end(&self) -> u64 {
+        self.until.unwrap_or(u64::MAX)
     }
 
     pub(crate) fn document(&self) -> Value {
@@ -137,17 +145,26 @@ impl Block {
     }
 }
 
-/// A network, or an address as the network that holds only it.
-fn network(text: &str) -> Option<Network> {
-    parse_network(text).ok()
-}
-
-/// The blocks in a document. What cannot be read is left out, so that the others hold.
+/// The blocks in a document, one for each client. What cannot be read is left out, so that the others
+/// hold.
+///
+/// Earlier releases kept addresses as they were spelled, so one client may stand there twice. The
+/// block counts that lasts longer, as it does in the rules.
 pub(crate) fn parse(content: &[u8]) -> Vec<Block> {
     let Ok(Value::Array(entries)) = serde_json::from_slice(content) else {
         return Vec::new();
     };
-    entries.iter().filter_map(parsed).collect()
+    let mut blocks: Vec<Block> = Vec::with_capacity(entries.len());
+    let mut places = HashMap::new();
+    for block in entries.iter().filter_map(parsed) {
+        let place = *places.entry(block.who.clone()).or_insert(blocks.len());
+        match blocks.get_mut(place) {
+            Some(other) if other.end() < block.end() => *other = block,
+            Some(_) => {}
+            None => blocks.push(block),
+        }
+    }
+    blocks
 }
 
 fn parsed(entry: &Value) -> Option<Block> {
@@ -188,7 +205,6 @@ mod tests {
         let written = written(&blocks);
         assert!(!String::from_utf8_lossy(&written).contains("secret"));
         assert_eq!(parse(&written), blocks);
-        assert!(blocks.iter().all(|block| block.entry().is_some()));
         assert!(blocks[0].holds(1_059) && !blocks[0].holds(1_060));
         assert!(blocks[1].holds(u64::MAX));
     }
@@ -198,6 +214,36 @@ mod tests {
         let digest = hex::encode(Sha256::digest("secret"));
         let by_digest = read(json!({ "apiKeySha256": digest })).unwrap();
         assert_eq!(read(json!({ "apiKey": "secret" })).unwrap(), by_digest);
+    }
+
+    #[test]
+    fn an_address_is_one_client_however_it_is_spelled() {
+        let spelled = |text: &str| read(json!({ "ip": text })).unwrap();
+        for [one, other, canonical] in [
+            ["2001:DB8::1", "2001:db8:0:0::1", "2001:db8::1"],
+            ["2001:DB8::/32", "2001:db8:0::/32", "2001:db8::/32"],
+            ["192.0.2.1", "192.0.2.1/32", "192.0.2.1"],
+            ["192.0.2.1", "::ffff:192.0.2.1", "192.0.2.1"],
+        ] {
+            assert_eq!(spelled(one), spelled(other));
+            assert_eq!(spelled(other).document(), json!({ "ip": canonical }));
+        }
+        assert_ne!(spelled("192.0.2.0"), spelled("192.0.2.0/24"));
+    }
+
+    /// As an earlier release has written it.
+    #[test]
+    fn of_two_spellings_in_a_document_the_block_counts_that_lasts_longer() {
+        let content = br#"[{"ip":"2001:DB8::1","until":50},{"user":"alice"},
+            {"ip":"2001:db8::1","until":70,"reason":"flood"},{"ip":"2001:db8:0::1","until":60},
+            {"ip":"192.0.2.1/32"},{"ip":"192.0.2.1","until":50}]"#;
+        let documents: Vec<Value> = parse(content).iter().map(Block::document).collect();
+        let expected = [
+            json!({ "ip": "2001:db8::1", "until": 70, "reason": "flood" }),
+            json!({ "user": "alice" }),
+            json!({ "ip": "192.0.2.1" }),
+        ];
+        assert_eq!(documents, expected);
     }
 
     #[test]

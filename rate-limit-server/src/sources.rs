@@ -74,7 +74,7 @@ impl Sources {
         let Kept { posted, blocks, .. } = self.kept().clone();
         let posted = posted.map(|document| document.content);
         let mut configuration = self.read(posted.as_deref())?;
-        configuration.block.extend(blocks.iter().filter_map(Block::entry));
+        configuration.block.extend(blocks.iter().map(Block::entry));
         Ok(configuration)
     }
 

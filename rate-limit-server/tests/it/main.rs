@@ -4,6 +4,8 @@
 
 /// Arguments, addresses and tokens that are refused.
 mod arguments;
+/// Whom operators block, whatever has become of the rules.
+mod blocks;
 /// `POST /check`.
 mod check;
 /// A client of a few lines.
