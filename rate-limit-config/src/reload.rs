@@ -105,7 +105,8 @@ impl Reloader {
         Self::new(layer, Box::new(load), Some(path))
     }
 
-    /// Takes the configuration from wherever `load` does.
+    /// Takes the configuration from wherever `load` does. It is called by one thread at a time, and
+    /// what it returns is applied, or refused, or was in force already, before it is called again.
     pub fn of_source(
         layer: ConfiguredLayer,
         load: impl Fn() -> Result<Configuration, ConfigurationError> + Send + Sync + 'static,
@@ -135,7 +136,54 @@ impl Reloader {
     /// Everything that is wrong with it. The version before stays in force.
     pub fn reload(&self) -> Result<Applied, ReloadError> {
         let _turn = locked(&self.shared.turn);
-        let outcome = self.read_and_apply();
+        self.apply((self.shared.load)())
+    }
+
+    /// Applies what `change` makes of the configuration in force, without reading anything: for a
+    /// part that does not come from the source, and has to change also while that cannot be read.
+    ///
+    /// It takes turns with reloads, so neither of them undoes what the other has done, and counts as
+    /// one.
+    ///
+    /// # Errors
+    ///
+    /// If no layer can be made of the outcome. The version before stays in force.
+    ///
+    /// # Example: somebody is turned away, whatever has become of the file
+    ///
+    /// ```
+    /// use rate_limit_config::{
+    ///     AccessEntry, Configuration, ConfiguredLayer, Environment, Reloader,
+    /// };
+    /// use rate_limit_memory::MemoryRepository;
+    ///
+    /// let text = "[[rule]]\nname = \"api\"\nkey = \"ip\"\nlimit = \"100/min\"\n";
+    /// let configuration = Configuration::from_toml("limits.toml", text, &Environment::empty())?;
+    /// let store = MemoryRepository::builder().build()?;
+    /// let layer = ConfiguredLayer::builder(store).without_fallback().build(configuration)?;
+    /// let reloader = Reloader::of_file(layer, "gone.toml", Environment::empty());
+    ///
+    /// assert!(reloader.reload().is_err());
+    /// let mut entry = AccessEntry::default();
+    /// entry.users.push("mallory".to_owned());
+    /// let applied = reloader.change(|configuration| configuration.block.push(entry))?;
+    /// assert_eq!(applied.version, 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn change(&self, change: impl FnOnce(&mut Configuration)) -> Result<Applied, ReloadError> {
+        let _turn = locked(&self.shared.turn);
+        let mut configuration = (*self.shared.layer.configuration()).clone();
+        change(&mut configuration);
+        self.apply(Ok(configuration))
+    }
+
+    /// Applies what was read, and tells what came of it. Only called in turn.
+    fn apply(
+        &self,
+        read: Result<Configuration, ConfigurationError>,
+    ) -> Result<Applied, ReloadError> {
+        let apply = |configuration| Ok(self.shared.layer.apply(configuration)?);
+        let outcome = read.map_err(ReloadError::from).and_then(apply);
         match &outcome {
             Ok(applied) => {
                 report::applied(applied, self.shared.layer.configuration().warnings());
@@ -160,11 +208,6 @@ impl Reloader {
     pub fn layer(&self) -> &ConfiguredLayer {
         &self.shared.layer
     }
-
-    fn read_and_apply(&self) -> Result<Applied, ReloadError> {
-        let configuration = (self.shared.load)()?;
-        Ok(self.shared.layer.apply(configuration)?)
-    }
 }
 
 /// Nothing that is kept under a lock here can be half done.
@@ -176,10 +219,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reloader {
     /// Reloads if what the source says now is not what is in force.
     fn reload_if_different(&self) {
+        let _turn = locked(&self.shared.turn);
         let in_force = self.shared.layer.configuration();
-        if (self.shared.load)().ok().is_none_or(|read| read != *in_force) {
+        let read = (self.shared.load)();
+        if read.as_ref().ok() != Some(&*in_force) {
             // Whatever came of it was said.
-            let _ = self.reload();
+            let _ = self.apply(read);
         }
     }
 

@@ -36,6 +36,11 @@ impl Entry {
         Self(Map::from_iter([("action".to_owned(), action.into())]))
     }
 
+    /// Whether it was done.
+    pub(crate) fn with_outcome<T, E>(self, outcome: &Result<T, E>) -> Self {
+        self.with("outcome", if outcome.is_ok() { "applied" } else { "refused" })
+    }
+
     /// One member more.
     pub(crate) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.0.insert(name.to_owned(), value.into());

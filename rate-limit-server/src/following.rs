@@ -20,7 +20,7 @@ const ATTEMPTS: usize = 20;
 pub(crate) async fn begin(service: &Service) {
     for attempt in 1..=ATTEMPTS {
         match look(service).await {
-            Ok(_) => return,
+            Ok(()) => return,
             Err(error) if error.is_transient() && attempt < ATTEMPTS => {
                 clock::wait(CONNECTING).await;
             }
@@ -39,7 +39,7 @@ pub(crate) async fn follow(service: Service) {
         let looked = look(&service).await;
         match (&looked, is_away) {
             (Err(error), false) => warn!("what operators post cannot be read: {error}"),
-            (Ok(_), true) => info!("what operators post can be read again"),
+            (Ok(()), true) => info!("what operators post can be read again"),
             _ => {}
         }
         is_away = looked.is_err();
@@ -48,10 +48,13 @@ pub(crate) async fn follow(service: Service) {
 }
 
 /// Looks once, and applies what is new. What cannot be applied is told by the reload.
-pub(crate) async fn look(service: &Service) -> Result<Found, RepositoryError> {
-    let found = service.sources.refresh(&*service.store.documents).await?;
-    if found == Found::Changes {
-        service.reload().await.ok();
-    }
-    Ok(found)
+async fn look(service: &Service) -> Result<(), RepositoryError> {
+    let _turn = service.turn.lock().await;
+    let applied = match service.sources.refresh(&*service.store.documents).await? {
+        Found::Nothing => return Ok(()),
+        Found::Blocks => service.apply_blocks().await,
+        Found::Rules => service.reload().await,
+    };
+    applied.ok();
+    Ok(())
 }

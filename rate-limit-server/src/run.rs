@@ -4,7 +4,8 @@ use std::io::Write;
 use std::sync::Arc;
 
 use rate_limit_config::{
-    ApplyError, Configuration, ConfiguredLayer, Environment, Reloader, SharedStore, StoreKind, Watch,
+    ApplyError, Configuration, ConfiguredLayer, Environment, Reloader, SharedStore, StoreKind,
+    Watch,
 };
 use tokio::net::TcpListener;
 use tracing::warn;
@@ -24,6 +25,9 @@ use crate::token::Token;
 use crate::usage::Usage;
 use crate::{banner, following, logging, metrics, routes, stores};
 
+/// The version of the configuration with which the server starts.
+const FIRST: u64 = 1;
+
 /// Runs the server until it is told to stop, or only checks the rules file.
 ///
 /// # Errors
@@ -32,7 +36,7 @@ use crate::{banner, following, logging, metrics, routes, stores};
 pub fn run(arguments: Arguments) -> Result<(), ServerError> {
     let environment = environment(&arguments);
     let sources = Sources::new(arguments.config.clone(), environment)?;
-    let configuration = sources.load()?;
+    let configuration = sources.load(FIRST)?;
     for warning in configuration.warnings() {
         let _ = writeln!(std::io::stderr(), "{warning}");
     }
@@ -125,10 +129,12 @@ async fn serve(
 }
 
 fn reloader(rules: &ConfiguredLayer, sources: &Arc<Sources>) -> Reloader {
-    let (rules, read) = (rules.clone(), Arc::clone(sources));
+    let (in_force, read) = (rules.clone(), Arc::clone(sources));
+    // Only the reloader applies anything, and it loads and applies in turn.
+    let load = move || read.load(in_force.version() + 1);
     match sources.file() {
-        Some(path) => Reloader::of_source_with_file(rules, path, move || read.load()),
-        None => Reloader::of_source(rules, move || read.load()),
+        Some(path) => Reloader::of_source_with_file(rules.clone(), path, load),
+        None => Reloader::of_source(rules.clone(), load),
     }
 }
 

@@ -7,6 +7,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rate_limit_config::{Applied, ConfiguredLayer, ReloadError, Reloader, SharedStore};
 use rate_limit_core::{Decision, RepositoryError};
 use rate_limit_tower::RateLimitLayer;
+use tracing::warn;
 
 use crate::admission::Admission;
 use crate::arguments::ReadyWhen;
@@ -14,7 +15,7 @@ use crate::audit::Audit;
 use crate::bans::Bans;
 use crate::clock;
 use crate::receipts::Receipts;
-use crate::sources::Sources;
+use crate::sources::{Refused, Sources};
 use crate::stores::OpenStore;
 use crate::usage::Usage;
 
@@ -40,7 +41,8 @@ pub(crate) struct Parts {
     pub(crate) bans: Bans,
     /// Why the store could not be read when it was looked at last, if it could not.
     pub(crate) trouble: Mutex<Option<String>>,
-    /// Held while an operator changes something, so that what is seen before is what is changed.
+    /// Held while an operator changes something, so that what is seen before is what is changed, and
+    /// while the store is looked at, so that nobody goes back to what was read before the change.
     pub(crate) turn: tokio::sync::Mutex<()>,
 }
 
@@ -72,10 +74,43 @@ impl Service {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
-    /// Reads the configuration again and applies it, away from the threads that answer requests.
+    /// Reads the configuration again and applies it, away from the threads that answer requests. If
+    /// it is refused, the blocks of operators are in force nevertheless.
     pub(crate) async fn reload(&self) -> Result<Applied, ReloadError> {
-        let reloader = self.reloader.clone();
-        away(move || reloader.reload()).await
+        let service = self.clone();
+        away(move || {
+            let outcome = service.reloader.reload();
+            if let Err(why) = &outcome {
+                service.sources.refuse(why.clone());
+                if let Some(refused) = service.refused() {
+                    warn!("{refused}");
+                }
+                if !service.sources.has_blocks(service.rules.version()) {
+                    // What came of it was told.
+                    let _ = service.put_blocks();
+                }
+            }
+            outcome
+        })
+        .await
+    }
+
+    /// Puts the blocks of operators, as they are now, into the configuration in force. Nothing is
+    /// read for that, so a file that is broken lets nobody in.
+    pub(crate) async fn apply_blocks(&self) -> Result<Applied, ReloadError> {
+        let service = self.clone();
+        away(move || service.put_blocks()).await
+    }
+
+    fn put_blocks(&self) -> Result<Applied, ReloadError> {
+        self.reloader.change(|configuration| {
+            self.sources.put_blocks(configuration, self.rules.version() + 1);
+        })
+    }
+
+    /// What operators have posted and is not in force.
+    pub(crate) fn refused(&self) -> Option<Refused> {
+        self.sources.refused(self.rules.version())
     }
 
     /// Whether the configuration would work if this were posted, or nothing were.

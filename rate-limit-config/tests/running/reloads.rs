@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use rate_limit_config::{
-    ApplyError, Configuration, ConfiguredLayer, Environment, ReloadError, Reloader,
+    AccessEntry, ApplyError, Configuration, ConfiguredLayer, Environment, ReloadError, Reloader,
 };
 use rate_limit_core::conformance::doubles::SlowRepository;
-use rate_limit_core::{Clock, ManualClock};
+use rate_limit_core::{Clock, ManualClock, Network};
 use rate_limit_memory::{MemoryRepository, SystemClock};
 use tower::{Layer, Service, ServiceExt};
 
@@ -354,6 +354,27 @@ fn a_configuration_from_elsewhere() {
     limit.store(0, Ordering::SeqCst);
     assert!(reloader.reload().unwrap_err().to_string().starts_with("database:"));
     assert_eq!(ask(), Some(7));
+}
+
+/// Also while what is loaded is refused, and nothing is loaded for it.
+#[test]
+fn a_part_of_the_configuration_in_force_is_changed_without_loading_it_again() {
+    let limited = Limited::by(&per_minute(100, "token_bucket"));
+    let loads = Arc::new(AtomicU64::new(0));
+    let counted = loads.clone();
+    let reloader = Reloader::of_source(limited.layer.clone(), move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        Configuration::from_toml("broken", "[[rule]]", &Environment::empty())
+    });
+    assert!(reloader.reload().is_err());
+    let mut entry = AccessEntry::default();
+    entry.networks.push(Network::new([0, 0, 0, 0].into(), 0).unwrap());
+    let applied = reloader.change(|configuration| configuration.block.push(entry)).unwrap();
+    assert_eq!((applied.version, loads.load(Ordering::SeqCst)), (2, 1));
+    let block = limited.layer.configuration().block.clone();
+    assert_eq!((block.len(), limited.layer.version()), (1, 2));
+    let status = reloader.status();
+    assert_eq!((status.applied, status.refused), (1, 1));
 }
 
 /// The last key file that was good serves while the present one is not, and the reload says so.

@@ -13,7 +13,7 @@ use crate::audit::Entry;
 use crate::blocks::{Block, MAX_BLOCKS, Who, parse, written};
 use crate::body;
 use crate::clock;
-use crate::fields::{Flaws, Object};
+use crate::fields::{Flaw, Flaws, Object};
 use crate::problem::Problem;
 use crate::service::Service;
 
@@ -43,10 +43,8 @@ pub(crate) async fn block(State(service): State<Service>, request: Request<Body>
         let body = body::json(&request, body, body::MAX_BODY_BYTES).await?;
         let mut flaws = Flaws::default();
         let block = Block::read(&body, now_seconds(), &mut flaws);
-        let block = flaws.finish(block).map_err(Problem::of_fields)?;
-        let before = change(&service, &block.who, Some(&block)).await?;
-        note(&service, &request, "block", &block.who, before.as_ref(), Some(&block));
-        Ok::<_, Problem>(block.document())
+        let read = flaws.finish(block).map(|block| (block.who.clone(), Some(block)));
+        change(&service, &request, "block", read).await
     };
     answer(StatusCode::CREATED, blocked.await)
 }
@@ -56,20 +54,13 @@ pub(crate) async fn unblock(State(service): State<Service>, request: Request<Bod
     let (request, _) = request.into_parts();
     let unblocked = async {
         service.admission.administering(&request).await?;
-        let query = request.uri.query().unwrap_or_default();
-        let who = who(query)?;
-        let before = change(&service, &who, None).await?;
-        note(&service, &request, "unblock", &who, before.as_ref(), None);
-        let Some(before) = before else {
-            let detail = "nobody like that is blocked here; entries of the rules are theirs";
-            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
-        };
-        Ok(before.document())
+        let read = who(request.uri.query().unwrap_or_default()).map(|who| (who, None));
+        change(&service, &request, "unblock", read).await
     };
     answer(StatusCode::OK, unblocked.await)
 }
 
-fn who(query: &str) -> Result<Who, Problem> {
+fn who(query: &str) -> Result<Who, Vec<Flaw>> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let members: Map<String, Value> =
         pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
@@ -77,16 +68,49 @@ fn who(query: &str) -> Result<Who, Problem> {
     let mut flaws = Flaws::default();
     let who = Object::read("", &value, &Who::FIELDS, &mut flaws)
         .and_then(|object| Who::read(&object, &mut flaws));
-    flaws.finish(who).map_err(Problem::of_fields)
+    flaws.finish(who)
 }
 
-/// Puts `block` in the place of what there was about this client, and returns that.
+/// Blocks somebody, or lifts a block, and returns it. What is refused is written down as well, with
+/// whom it is about if that can be read.
 async fn change(
+    service: &Service,
+    request: &Parts,
+    action: &'static str,
+    read: Result<(Who, Option<Block>), Vec<Flaw>>,
+) -> Result<Value, Problem> {
+    let entry = Entry::of(action);
+    let (who, block) = match read {
+        Ok(read) => read,
+        Err(flaws) => {
+            let refused = Err::<Value, _>(Problem::of_fields(flaws));
+            service.audit.note(request, entry.with_outcome(&refused));
+            return refused;
+        }
+    };
+    let _turn = service.turn.lock().await;
+    let written = write(service, &who, block.as_ref()).await;
+    let before = written.as_ref().ok().and_then(Option::as_ref).map(Block::document);
+    let after = block.as_ref().filter(|_| written.is_ok()).map(Block::document);
+    let entry = entry
+        .with("target", who.to_string())
+        .with("before", before.clone())
+        .with("after", after.clone())
+        .with_outcome(&written);
+    // Before it is applied: other instances follow it whatever comes of that here.
+    service.audit.note(request, entry);
+    written?;
+    service.apply_blocks().await.map_err(|error| Problem::of_reload(&error))?;
+    Ok(after.or(before).into())
+}
+
+/// Puts `block` in the place of what there was about this client, and returns that. Nobody is let in
+/// who was not blocked.
+async fn write(
     service: &Service,
     who: &Who,
     block: Option<&Block>,
 ) -> Result<Option<Block>, Problem> {
-    let _turn = service.turn.lock().await;
     let (documents, name) = (&service.store.documents, &service.sources.blocks_name);
     for _ in 0..ATTEMPTS {
         let document = documents.read(name).await.map_err(Problem::of_store)?;
@@ -99,7 +123,8 @@ async fn change(
         let place = blocks.iter().position(|block| block.who == *who);
         let before = place.map(|place| blocks.swap_remove(place));
         if block.is_none() && before.is_none() {
-            return Ok(None);
+            let detail = "nobody like that is blocked here; entries of the rules are theirs";
+            return Err(Problem::new(StatusCode::NOT_FOUND, detail));
         }
         if block.is_some() && blocks.len() >= MAX_BLOCKS {
             let detail = format!("{MAX_BLOCKS} blocks are kept at most; block networks instead");
@@ -107,29 +132,13 @@ async fn change(
         }
         blocks.extend(block.cloned());
         let done = documents.write(name, expected, &written(&blocks)).await;
-        if let Written::Done(_) = done.map_err(Problem::of_store)? {
-            service.sources.refresh(&**documents).await.map_err(Problem::of_store)?;
-            service.reload().await.map_err(|error| Problem::of_reload(&error))?;
+        if let Written::Done(version) = done.map_err(Problem::of_store)? {
+            service.sources.keep_blocks(version, blocks);
             return Ok(before);
         }
     }
     let detail = "others are changing blocks at the same time; expected to be asked again";
     Err(Problem::new(StatusCode::CONFLICT, detail))
-}
-
-fn note(
-    service: &Service,
-    request: &Parts,
-    action: &'static str,
-    who: &Who,
-    before: Option<&Block>,
-    after: Option<&Block>,
-) {
-    let entry = Entry::of(action)
-        .with("target", who.to_string())
-        .with("before", before.map(Block::document))
-        .with("after", after.map(Block::document));
-    service.audit.note(request, entry);
 }
 
 fn now_seconds() -> u64 {

@@ -10,14 +10,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Request, StatusCode};
-use rate_limit_core::{DocumentVersion, Expected, Written};
+use rate_limit_core::{Document, DocumentVersion, Expected, Written};
 use serde_json::{Value, json};
 
 use crate::audit::Entry;
 use crate::body;
 use crate::problem::Problem;
 use crate::service::Service;
-use crate::sources::Origin;
+use crate::sources::{Origin, Refused};
 
 /// The longest document.
 const MAX_DOCUMENT_BYTES: usize = 1 << 20;
@@ -68,18 +68,20 @@ async fn change(
     // One change at a time here; those of other instances are told apart by their versions.
     let _turn = service.turn.lock().await;
     let before = service.sources.posted().map(|document| document.version.0);
-    let changed = write(service, expected, content).await;
-    let after = changed.as_ref().ok().map(|version| version.0);
+    let written = write(service, expected, content).await;
+    let after = written.as_ref().ok().map(|version| version.0);
     let entry = Entry::of(action)
         .with("before", before)
         .with("after", if content.is_some() { after } else { None })
-        .with("outcome", if changed.is_ok() { "applied" } else { "refused" });
+        .with_outcome(&written);
+    // Before it is applied: other instances follow it whatever comes of that here.
     service.audit.note(request, entry);
-    changed?;
+    written?;
+    service.reload().await.map_err(|error| Problem::of_reload(&error))?;
     Ok(state(service))
 }
 
-/// Makes sure that it works, keeps it, and applies it.
+/// Makes sure that it works, and keeps it.
 async fn write(
     service: &Service,
     expected: Expected,
@@ -97,8 +99,8 @@ async fn write(
     };
     match written.map_err(Problem::of_store)? {
         Written::Done(version) => {
-            service.sources.refresh(&**documents).await.map_err(Problem::of_store)?;
-            service.reload().await.map_err(|error| Problem::of_reload(&error))?;
+            let content = content.map(<[u8]>::to_vec);
+            service.sources.keep_posted(content.map(|content| Document { version, content }));
             Ok(version)
         }
         Written::Conflict { present } => {
@@ -148,7 +150,8 @@ fn wants_document(request: &Parts) -> bool {
     accept.is_some_and(|accept| accept.trim().starts_with(TOML))
 }
 
-/// The document as it was posted.
+/// The document as it was posted last, which is what the next one is written after. Whether it is in
+/// force is told by the state.
 fn document(service: &Service) -> Result<Response, Problem> {
     let Some(posted) = service.sources.posted() else {
         let detail = "nothing was posted; the rules are those of the file";
@@ -161,30 +164,43 @@ fn document(service: &Service) -> Result<Response, Problem> {
     Ok((fields, posted.content).into_response())
 }
 
-/// What is in force, in words. The file itself is not shown, because secrets may stand in it.
+/// What is in force, in words, and what is refused. The file itself is not shown, because secrets may
+/// stand in it.
+///
+/// The tag is that of the document in the store, whether it is in force or not, because changes are
+/// compared with that one.
 fn state(service: &Service) -> Response {
-    let configuration = service.rules.configuration();
-    let posted = service.sources.posted();
-    let origin = match service.sources.origin() {
+    let (version, configuration) = (service.rules.version(), service.rules.configuration());
+    let in_force = service.sources.posted_of(version);
+    let origin = match service.sources.origin(version) {
         Origin::Default => "default",
         Origin::File => "file",
         Origin::Posted => "posted",
     };
-    let text = posted.as_ref().map(|document| String::from_utf8_lossy(&document.content));
+    let text = in_force.as_ref().map(|document| String::from_utf8_lossy(&document.content));
     let rules: Vec<Value> = configuration.rules.iter().map(|it| it.name.as_str().into()).collect();
     let warnings = configuration.warnings().iter().map(|it| it.to_string().into());
     let body = json!({
-        "configVersion": service.rules.version(),
+        "configVersion": version,
         "origin": origin,
         "document": text,
+        "documentVersion": in_force.as_ref().map(|document| document.version.0),
+        "refused": service.refused().as_ref().map(refusal),
         "rules": rules,
         "meaning": configuration.explain().lines().collect::<Vec<_>>(),
         "warnings": warnings.collect::<Vec<Value>>(),
         "store": configuration.store.url.to_string(),
     });
+    let stored = service.sources.posted().map(|document| document.version);
     let fields = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        (header::ETAG, tag(posted.map(|document| document.version))),
+        (header::ETAG, tag(stored)),
     ];
     (fields, body.to_string()).into_response()
+}
+
+/// Which document is not in force, and everything that is wrong with it.
+fn refusal(refused: &Refused) -> Value {
+    let version = refused.version.unwrap_or_default();
+    Problem::of_reload(&refused.why).with("version", version.0.into()).document()
 }

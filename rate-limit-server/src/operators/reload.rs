@@ -19,6 +19,7 @@ pub(crate) async fn reload(State(service): State<Service>, request: Request<Body
 async fn respond(service: &Service, request: Request<Body>) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     service.admission.administering(&request).await?;
+    let _turn = service.turn.lock().await;
     let before = service.rules.version();
     // A store that is away keeps nobody from reading the file.
     let store = service.sources.refresh(&*service.store.documents).await;
@@ -26,7 +27,7 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
     let entry = Entry::of("reload")
         .with("before", before)
         .with("after", service.rules.version())
-        .with("outcome", if reloaded.is_ok() { "applied" } else { "refused" });
+        .with_outcome(&reloaded);
     service.audit.note(&request, entry);
     let applied = reloaded.map_err(|error| Problem::of_reload(&error))?;
     let mut body = described(&applied);

@@ -63,6 +63,42 @@ fn other_instances_notice_what_is_posted_and_blocked() {
     until("all is as the file says", || left(&other) == json!(40) && left(&late) == json!(40));
 }
 
+/// One instance has another file, which does not accept what is posted; then that breaks too.
+#[test]
+fn other_instances_follow_blocks_whatever_their_files_say() {
+    let redis = RedisServer::start().unwrap();
+    let (files, others) = (Files::new(), Files::new());
+    let one = instance(&redis.url(), &files, &[]);
+    let by_address = "[[rule]]\nname = \"api\"\nkey = \"ip\"\nlimit = \"100/h\"\n";
+    let file = others.write("limits.toml", by_address);
+    let other = Server::administered(&["--config", &file, "--store", &redis.url()]);
+    let answer = one.administer("POST /rate_limit/config", &[], &posted(200));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let state = || other.administer("GET /rate_limit/config", &[], "");
+    until("it is refused there", || state().json()["refused"]["version"] == 1);
+    let shown = state();
+    let origin = &shown.json()["origin"];
+    assert_eq!((origin, shown.field("etag")), (&json!("file"), Some("\"1\"")));
+
+    let check = |ip: &str| {
+        let body = json!({ "rule": "api", "identity": { "ip": ip }, "cost": 0 });
+        other.post("/check", &body.to_string()).status
+    };
+    let block = |ip: &str| {
+        let body = json!({ "ip": ip }).to_string();
+        assert_eq!(one.administer("POST /rate_limit/blocks", &[], &body).status, 201);
+    };
+    assert_eq!([check("192.0.2.1"), check("192.0.2.2")], [200, 200]);
+    block("192.0.2.1");
+    until("the first block is noticed", || check("192.0.2.1") == 403);
+    others.write("limits.toml", "[[rule]\n");
+    block("192.0.2.2");
+    until("the second block is noticed", || check("192.0.2.2") == 403);
+    assert_eq!(one.administer("DELETE /rate_limit/blocks?ip=192.0.2.1", &[], "").status, 200);
+    until("its end is noticed", || check("192.0.2.1") == 200);
+    assert_eq!(check("192.0.2.2"), 403);
+}
+
 /// Case V08: without its store the process lives and decides; whether it is ready is the operator's
 /// choice.
 #[test]

@@ -24,6 +24,8 @@ mod openapi;
 mod operators;
 /// What page, dashboard and alerts say of metrics.
 mod pages;
+/// What was posted and is not in force.
+mod refused;
 /// A running server.
 mod server;
 /// Connections and their ends.

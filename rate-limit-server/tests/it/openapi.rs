@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::client::Answer;
 use crate::server::{Files, Server};
 
-fn description(server: &Server) -> Value {
+pub(crate) fn description(server: &Server) -> Value {
     server.get("/openapi.json").json()
 }
 
@@ -54,7 +54,7 @@ fn every_path_is_described_and_no_other() {
 }
 
 /// Whether an answer is as its operation describes it.
-fn assert_described(description: &Value, method: &str, path: &str, answer: &Answer) {
+pub(crate) fn assert_described(description: &Value, method: &str, path: &str, answer: &Answer) {
     let what = format!("{method} {path}: {} {}", answer.status, answer.text());
     let operation = &description["paths"][path][method];
     let mut response = &operation["responses"][answer.status.to_string()];

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::thread::JoinHandle;
 
+use serde_json::Value;
+
 use crate::client::{Answer, Client};
 
 /// As long as a token has to be.
@@ -132,6 +134,12 @@ impl Files {
     /// The path of a file that need not exist.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
+    }
+
+    /// The lines of a file, each of which is JSON.
+    pub(crate) fn lines(&self, name: &str) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.path(name)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
     /// Writes a file and returns its path.
