@@ -1,15 +1,20 @@
 //! Which bans were written into the audit log already, so that each is written once.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rate_limit_core::{Decision, PolicyVerdict, Wait};
+use rate_limit_core::{Charge, Decision, PolicyVerdict, Wait};
 use rate_limit_tower::ClientId;
 
 use crate::audit::{Audit, Entry};
 
 /// Bans that are remembered. Beyond that a ban may be written again, and none is left out.
 const REMEMBERED: usize = 10_000;
+
+/// By how much the end of one ban may differ between two requests, because time passes between the
+/// answer of the store and the look at the clock here. A ban that ends later than that is another
+/// one: another instance has given the client a fresh start in between.
+const SLACK_MILLIS: u64 = 1_000;
 
 /// Until when whose ban under which policy lasts, in milliseconds since the Unix epoch.
 #[derive(Debug, Default)]
@@ -37,10 +42,16 @@ impl Bans {
         }
     }
 
+    /// Forgets a ban that an operator has lifted, so that the next one is written.
+    pub(crate) fn forget(&self, charge: &Charge) {
+        let ban = (ClientId::of(charge.identity()), charge.policy().bucket_digest());
+        self.known().remove(&ban);
+    }
+
     fn is_new(&self, ban: (ClientId, u128), until: u64, now_millis: u64) -> bool {
-        // Nothing that is kept can be half done.
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.get(&ban).is_some_and(|until| now_millis < *until) {
+        let mut known = self.known();
+        let is_known = |known: &u64| now_millis < *known && until <= known + SLACK_MILLIS;
+        if known.get(&ban).is_some_and(is_known) {
             return false;
         }
         if known.len() >= REMEMBERED {
@@ -51,5 +62,32 @@ impl Bans {
         }
         known.insert(ban, until);
         true
+    }
+
+    /// Nothing that is kept can be half done.
+    fn known(&self) -> MutexGuard<'_, HashMap<(ClientId, u128), u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rate_limit_core::{ClientIdentity, RateLimitPolicy};
+
+    use super::*;
+
+    #[test]
+    fn a_ban_is_new_once_until_it_is_lifted_or_has_ended() {
+        let bans = Bans::default();
+        let policy = RateLimitPolicy::per_second(1).build().unwrap().into();
+        let charge = Charge::new(ClientIdentity::user("alice").unwrap(), policy, 1);
+        let ban = (ClientId::of(charge.identity()), charge.policy().bucket_digest());
+        assert!(bans.is_new(ban, 60_000, 0));
+        assert!(!bans.is_new(ban, 59_990, 10) && !bans.is_new(ban, 61_000, 20), "the same one");
+        assert!(bans.is_new(ban, 62_000, 2_000), "another instance has lifted the first");
+        assert!(!bans.is_new(ban, 62_000, 61_999));
+        assert!(bans.is_new(ban, 122_000, 62_000), "the first has ended");
+        bans.forget(&charge);
+        assert!(bans.is_new(ban, 122_000, 62_001), "the first was lifted here");
     }
 }

@@ -30,6 +30,7 @@ pub(crate) async fn list(State(service): State<Service>, request: Request<Body>)
         let blocks = document.map(|document| parse(&document.content)).unwrap_or_default();
         let now = now_seconds();
         let holding = blocks.iter().filter(|block| block.holds(now)).map(Block::document);
+        service.audit.note(&request, Entry::of("list_blocks"));
         Ok::<_, Problem>(json!({ "blocks": holding.collect::<Vec<_>>() }))
     };
     answer(StatusCode::OK, listed.await)

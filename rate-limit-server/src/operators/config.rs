@@ -30,7 +30,9 @@ pub(crate) async fn show(State(service): State<Service>, request: Request<Body>)
     let (request, _) = request.into_parts();
     let shown = async {
         service.admission.administering(&request).await?;
-        Ok(if wants_document(&request) { document(&service)? } else { state(&service) })
+        let shown = if wants_document(&request) { document(&service)? } else { state(&service) };
+        service.audit.note(&request, Entry::of("show_config"));
+        Ok(shown)
     };
     shown.await.unwrap_or_else(|problem: Problem| problem.into_response())
 }

@@ -45,18 +45,15 @@ pub(crate) async fn reset(
     let reset = async {
         let charges = charges(&service, &request, rule).await?;
         let before = standings(&service, &charges).await?;
-        let mut restored = 0;
-        for charge in charges.iter() {
-            let reset = service.store.administration.reset(charge.identity(), charge.policy());
-            restored += u64::from(reset.await.map_err(Problem::of_store)? == Reset::Restored);
-        }
-        let after = standings(&service, &charges).await?;
+        let restored = restore(&service, &charges).await;
+        let after = standings(&service, &charges).await;
         let entry = Entry::of("reset")
             .with("target", target(&charges))
             .with("before", before)
-            .with("after", after.clone());
+            .with("after", after.as_ref().ok().cloned())
+            .with_outcome(&restored);
         service.audit.note(&request, entry);
-        Ok::<_, Problem>(json!({ "restored": restored, "keys": after }))
+        Ok::<_, Problem>(json!({ "restored": restored?, "keys": after? }))
     };
     answer(reset.await)
 }
@@ -121,6 +118,17 @@ fn question(query: &str, rule: Option<String>) -> Value {
         question.insert("rule".to_owned(), Value::String(rule));
     }
     Value::Object(question)
+}
+
+/// Gives a fresh start, and returns how many buckets were not fresh already.
+async fn restore(service: &Service, charges: &Charges) -> Result<u64, Problem> {
+    let mut restored = 0;
+    for charge in charges.iter() {
+        let reset = service.store.administration.reset(charge.identity(), charge.policy());
+        restored += u64::from(reset.await.map_err(Problem::of_store)? == Reset::Restored);
+        service.bans.forget(charge);
+    }
+    Ok(restored)
 }
 
 /// Where the client stands, without charging anything.

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use http::{Request, header};
 use serde_json::{Value, json};
 
+use crate::audit::Entry;
 use crate::clock;
 use crate::problem::Problem;
 use crate::service::Service;
@@ -18,6 +19,7 @@ pub(crate) async fn top(State(service): State<Service>, request: Request<Body>) 
 async fn respond(service: &Service, request: Request<Body>) -> Result<Response, Problem> {
     let (request, _) = request.into_parts();
     service.admission.administering(&request).await?;
+    service.audit.note(&request, Entry::of("show_top"));
     let now = clock::unix_millis();
     let clients = service.usage.top(now).into_iter().zip(1..).map(|(one, rank)| {
         json!({

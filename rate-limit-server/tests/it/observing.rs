@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::server::{Files, Server};
 
@@ -208,6 +208,25 @@ fn a_ban_is_written_into_the_audit_log_once() {
     let (server, _rules) = crate::observing::server(&["--audit-log", audit.to_str().unwrap()]);
     server.administer("POST /rate_limit/reload", &[], "");
     assert_eq!(std::fs::read_to_string(&audit).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn a_ban_after_a_fresh_start_is_written_into_the_audit_log_too() {
+    let files = Files::new();
+    let audit = files.path("audit.jsonl");
+    let (server, _rules) = server(&["--audit-log", audit.to_str().unwrap()]);
+    let actions = || -> Vec<Value> {
+        files.lines("audit.jsonl").iter().map(|line| line["action"].clone()).collect()
+    };
+    for _ in 0..2 {
+        for _ in 0..30 {
+            let body = json!({ "rule": "login", "identity": { "apiKey": "k" } });
+            server.post("/check", &body.to_string());
+        }
+        let reset = server.administer("DELETE /rate_limit/keys/login?apiKey=k", &[], "");
+        assert_eq!(reset.status, 200, "{}", reset.text());
+    }
+    assert_eq!(actions(), ["ban", "reset", "ban", "reset"]);
 }
 
 /// A file is one instance's. A server may be everybody's.

@@ -45,8 +45,7 @@ fn left(server: &Server, user: &str) -> Value {
 }
 
 fn audit(files: &Files) -> Vec<Value> {
-    let text = std::fs::read_to_string(files.path("audit.jsonl")).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    files.lines("audit.jsonl")
 }
 
 /// The second line of what the service has to show.
@@ -76,6 +75,7 @@ fn a_posted_limit_counts_from_the_next_check_and_what_was_used_stays_used() {
         .map(|line| (line["action"].clone(), line["before"].clone(), line["after"].clone()))
         .collect();
     let expected = [
+        (json!("show_config"), json!(null), json!(null)),
         (json!("post_config"), json!(null), json!(1)),
         (json!("post_config"), json!(1), json!(2)),
         (json!("delete_config"), json!(2), json!(null)),
@@ -256,6 +256,25 @@ fn blocks_hold_whatever_rules_are_posted() {
     server.administer("POST /rate_limit/blocks", &[], &body);
     server.administer("POST /rate_limit/config", &[], &posted(10));
     assert_eq!(check(&server, "mallory", 1).status, 403);
+}
+
+#[test]
+fn whoever_looks_is_written_down_too() {
+    let (server, files) = server();
+    for (path, action) in [
+        ("/rate_limit/config", "show_config"),
+        ("/rate_limit/blocks", "list_blocks"),
+        ("/rate_limit/top", "show_top"),
+        ("/rate_limit/keys/api?user=alice", "peek"),
+    ] {
+        assert_eq!(server.get(path).status, 401, "who may not look has seen nothing");
+        assert_eq!(server.administer(&format!("GET {path}"), &[], "").status, 200, "{path}");
+        let lines = audit(&files);
+        let line = lines.last().unwrap();
+        let who = &line["who"]["address"];
+        assert_eq!((&line["action"], who), (&json!(action), &json!("127.0.0.1")));
+    }
+    assert_eq!(audit(&files).len(), 4);
 }
 
 /// Case V02: no token, wrong tokens, a part of the token.
