@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
+use crate::problem::Problem;
+use crate::said::{self, Said};
 use axum::body::Body;
 use bytes::Bytes;
 use http::request::Parts;
 use http::{StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde_json::Value;
-
-use crate::problem::Problem;
 
 /// The longest body of a question.
 pub(crate) const MAX_BODY_BYTES: usize = 64 << 10;
@@ -41,10 +40,10 @@ pub(crate) async fn read(request: &Parts, body: Body, max: usize) -> Result<Byte
     }
 }
 
-/// The body as JSON. Values that lie more than 128 deep are refused by the parser.
-pub(crate) async fn json(request: &Parts, body: Body, max: usize) -> Result<Value, Problem> {
+/// The body as JSON.
+pub(crate) async fn json(request: &Parts, body: Body, max: usize) -> Result<Said, Problem> {
     let body = read(request, body, max).await?;
-    serde_json::from_slice(&body).map_err(|error| {
+    said::json(&body).map_err(|error| {
         let detail = format!("the body is not JSON: {error}");
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::body;
 use crate::problem::Problem;
+use crate::said::Said;
 use crate::service::Service;
 
 pub(crate) mod ad_hoc;
@@ -36,7 +37,7 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
     service.admission.asking(&request).await?;
     let body = body::json(&request, body, body::MAX_BODY_BYTES).await?;
     let configuration = service.rules.configuration();
-    match question::read(&body, &configuration).map_err(Problem::of_fields)? {
+    match question::read(body, &configuration).map_err(Problem::of_fields)? {
         Asked::One(ask) => Ok(decide(service, ask).await?.into_response()),
         Asked::Batch(asks) => {
             // Together, so that what travels to a store travels together. Each is decided by itself.
@@ -66,7 +67,7 @@ async fn decide(service: &Service, ask: Ask) -> Result<Answer, Problem> {
 }
 
 /// What a question would be charged, for operators.
-pub(crate) async fn charges(service: &Service, question: &Value) -> Result<Charges, Problem> {
+pub(crate) async fn charges(service: &Service, question: Said) -> Result<Charges, Problem> {
     let configuration = service.rules.configuration();
     match question::read(question, &configuration).map_err(Problem::of_fields)? {
         Asked::One(ask) => {

@@ -3,90 +3,13 @@
 //!
 //! A reader that is derived stops at the first mistake and speaks of types of this program.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-/// Characters of a refused text that are repeated at most.
-const SHOWN: usize = 40;
+mod flaw;
 
-/// One field that is not as expected.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Flaw {
-    field: String,
-    /// `None` if there is none, or if it may be a secret.
-    value: Option<String>,
-    expected: String,
-}
-
-impl Flaw {
-    pub(crate) fn new(field: impl Into<String>, expected: impl Into<String>) -> Self {
-        Self { field: field.into(), value: None, expected: expected.into() }
-    }
-
-    fn of_value(field: String, value: &Value, expected: impl Into<String>) -> Self {
-        Self { value: shown(&field, value), ..Self::new(field, expected) }
-    }
-
-    pub(crate) fn document(&self) -> Value {
-        let mut document = json!({ "field": self.field, "expected": self.expected });
-        if let (Value::Object(members), Some(value)) = (&mut document, &self.value) {
-            members.insert("value".to_owned(), Value::String(value.clone()));
-        }
-        document
-    }
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, expected } = self;
-        let field = if field.is_empty() { "the body" } else { field };
-        match value {
-            Some(value) => write!(f, "{field}: {value}; expected {expected}"),
-            None => write!(f, "{field}: expected {expected}"),
-        }
-    }
-}
-
-/// A value as it is repeated. Nothing of an identity is: it may be an API key.
-fn shown(field: &str, value: &Value) -> Option<String> {
-    match value {
-        Value::Null => Some("null".to_owned()),
-        Value::Array(items) => Some(format!("an array of {}", items.len())),
-        Value::Object(_) => Some("an object".to_owned()),
-        _ if field.contains("identity") => None,
-        Value::String(text) => {
-            let cut: String = text.chars().take(SHOWN).collect();
-            let dots = if cut.len() < text.len() { "..." } else { "" };
-            Some(format!("{:?}", format!("{cut}{dots}")))
-        }
-        Value::Bool(_) | Value::Number(_) => Some(value.to_string().chars().take(SHOWN).collect()),
-    }
-}
-
-/// What is wrong with a body so far.
-#[derive(Debug, Default)]
-pub(crate) struct Flaws(Vec<Flaw>);
-
-impl Flaws {
-    /// More are not told, so that no answer is longer than its question.
-    const MAX: usize = 32;
-
-    pub(crate) fn add(&mut self, flaw: Flaw) {
-        if self.0.len() < Self::MAX {
-            self.0.push(flaw);
-        }
-    }
-
-    /// What was read, if nothing is wrong.
-    pub(crate) fn finish<T>(self, read: Option<T>) -> Result<T, Vec<Flaw>> {
-        match read {
-            Some(read) if self.0.is_empty() => Ok(read),
-            _ => Err(self.0),
-        }
-    }
-}
+pub(crate) use flaw::{Flaw, Flaws, cut};
 
 /// A JSON object whose fields are read.
 #[derive(Clone, Debug)]
@@ -111,10 +34,14 @@ impl<'a> Object<'a> {
         let object = Self { path, members };
         for name in members.keys().filter(|name| !known.contains(&name.as_str())) {
             let known = known.join(", ");
-            let name: String = name.chars().take(SHOWN).collect();
-            flaws.add(Flaw::new(object.at(&name), format!("no such field, only {known}")));
+            flaws.add(Flaw::new(object.at(&cut(name)), format!("no such field, only {known}")));
         }
         Some(object)
+    }
+
+    /// Where this object is.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
     }
 
     /// Where a field of this object is.
@@ -220,7 +147,7 @@ mod tests {
                 identity.and_then(|identity| identity.text("apiKey", &mut flaws));
             }
         }
-        flaws.0.iter().map(ToString::to_string).collect()
+        flaws.finish(None::<()>).unwrap_err().iter().map(ToString::to_string).collect()
     }
 
     #[test]

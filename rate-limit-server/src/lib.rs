@@ -26,6 +26,7 @@ mod receipts;
 mod request_id;
 mod routes;
 mod run;
+mod said;
 mod service;
 mod serving;
 mod settle;

@@ -22,7 +22,7 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
     let (request, body) = request.into_parts();
     service.admission.asking(&request).await?;
     let body = body::json(&request, body, body::MAX_BODY_BYTES).await?;
-    let (name, units) = read(&body).map_err(Problem::of_fields)?;
+    let (name, units) = read(&body.value, body.flaws).map_err(Problem::of_fields)?;
     let Some(receipt) = service.receipts.take(name, clock::unix_millis()) else {
         let detail = format!(
             "there is no such receipt; expected one that this instance has given out within the \
@@ -38,8 +38,7 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-fn read(body: &serde_json::Value) -> Result<(&str, u64), Vec<Flaw>> {
-    let mut flaws = Flaws::default();
+fn read(body: &serde_json::Value, mut flaws: Flaws) -> Result<(&str, u64), Vec<Flaw>> {
     let object = Object::read("", body, &["receipt", "cost"], &mut flaws);
     let read = object.and_then(|object| {
         let name = object.text("receipt", &mut flaws);

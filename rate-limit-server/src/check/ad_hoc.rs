@@ -89,10 +89,10 @@ fn asked(object: &Object<'_>, on_failure: FailureMode, flaws: &mut Flaws) -> Opt
         .fixed_window()
         .named(RULE)
         .on_failure(on_failure);
-    let policies = Policies::new([policy])
-        .map_err(|error| flaws.add(Flaw::new(object.at("limit"), error.to_string())));
-    let identity = identity(tenant, key)
-        .map_err(|error| flaws.add(Flaw::new(object.at("key"), error.to_string())));
+    let policies =
+        Policies::new([policy]).map_err(|error| flaws.add(Flaw::told(object.at("limit"), error)));
+    let identity =
+        identity(tenant, key).map_err(|error| flaws.add(Flaw::told(object.at("key"), error)));
     Some(AdHoc { identity: identity.ok()?, policies: policies.ok()? })
 }
 

@@ -33,6 +33,10 @@ pub(crate) fn read(
             let field = HeaderName::from_bytes(name.as_bytes());
             let value = HeaderValue::from_str(value);
             match (field, value) {
+                // Names differ also by case here, and the API key has a field of its own.
+                (Ok(field), Ok(_)) if head.headers().contains_key(&field) => {
+                    flaws.add(Flaw::twice(format!("{}.{name}", identity.at("headers"))));
+                }
                 (Ok(field), Ok(value)) => _ = head.headers_mut().append(field, value),
                 _ => flaws.add(Flaw::new(
                     format!("{}.{name}", identity.at("headers")),
@@ -79,7 +83,7 @@ fn verified(identity: &Object<'_>, head: &mut Request<()>, flaws: &mut Flaws) {
     };
     match named() {
         Ok(client) => _ = head.extensions_mut().insert(client),
-        Err(error) => flaws.add(Flaw::new(identity.at(""), error.to_string())),
+        Err(error) => flaws.add(Flaw::told(identity.path(), error)),
     }
 }
 
@@ -114,6 +118,9 @@ fn line(request: &Object<'_>, head: &mut Request<()>, flaws: &mut Flaws) {
     }
     if let Some(text) = request.text("host", flaws) {
         match HeaderValue::from_str(text) {
+            Ok(_) if head.headers().contains_key(header::HOST) => {
+                flaws.add(Flaw::twice(request.at("host")));
+            }
             Ok(value) => _ = head.headers_mut().insert(header::HOST, value),
             Err(_) => flaws.add(Flaw::new(request.at("host"), "a host, such as example.com")),
         }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{ad_hoc, by_rule};
 use crate::fields::{Flaw, Flaws, Object};
+use crate::said::Said;
 
 /// Questions in one call at most.
 const MAX_BATCH: usize = 256;
@@ -58,13 +59,13 @@ pub(super) enum Receipt {
 }
 
 /// The questions in a body.
-pub(super) fn read(body: &Value, configuration: &Configuration) -> Result<Asked, Vec<Flaw>> {
-    let mut flaws = Flaws::default();
-    let asked = match body {
+pub(super) fn read(said: Said, configuration: &Configuration) -> Result<Asked, Vec<Flaw>> {
+    let Said { value: body, mut flaws } = said;
+    let asked = match &body {
         Value::Object(members) if members.contains_key("batch") => {
-            batch(body, configuration, &mut flaws)
+            batch(&body, configuration, &mut flaws)
         }
-        _ => one("", body, configuration, &mut flaws).map(Asked::One),
+        _ => one("", &body, configuration, &mut flaws).map(Asked::One),
     };
     flaws.finish(asked)
 }

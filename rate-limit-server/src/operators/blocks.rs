@@ -7,14 +7,14 @@ use http::request::Parts;
 use http::{Request, StatusCode, header};
 use rate_limit_core::{Expected, Written};
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
 use crate::audit::Entry;
 use crate::blocks::{Block, MAX_BLOCKS, Who, parse, written};
 use crate::body;
 use crate::clock;
-use crate::fields::{Flaw, Flaws, Object};
+use crate::fields::{Flaw, Object};
 use crate::problem::Problem;
+use crate::said::{self, Said};
 use crate::service::Service;
 
 /// How often a change is tried if other instances change blocks at the same time.
@@ -41,9 +41,8 @@ pub(crate) async fn block(State(service): State<Service>, request: Request<Body>
     let (request, body) = request.into_parts();
     let blocked = async {
         service.admission.administering(&request).await?;
-        let body = body::json(&request, body, body::MAX_BODY_BYTES).await?;
-        let mut flaws = Flaws::default();
-        let block = Block::read(&body, now_seconds(), &mut flaws);
+        let Said { value, mut flaws } = body::json(&request, body, body::MAX_BODY_BYTES).await?;
+        let block = Block::read(&value, now_seconds(), &mut flaws);
         let read = flaws.finish(block).map(|block| (block.who.clone(), Some(block)));
         change(&service, &request, "block", read).await
     };
@@ -62,11 +61,10 @@ pub(crate) async fn unblock(State(service): State<Service>, request: Request<Bod
 }
 
 fn who(query: &str) -> Result<Who, Vec<Flaw>> {
-    let pairs = form_urlencoded::parse(query.as_bytes());
+    let (pairs, mut flaws) = said::query(query);
     let members: Map<String, Value> =
-        pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect();
+        pairs.into_iter().map(|(name, value)| (name, value.into())).collect();
     let value = Value::Object(members);
-    let mut flaws = Flaws::default();
     let who = Object::read("", &value, &Who::FIELDS, &mut flaws)
         .and_then(|object| Who::read(&object, &mut flaws));
     flaws.finish(who)

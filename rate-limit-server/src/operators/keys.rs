@@ -11,11 +11,11 @@ use http::{Request, StatusCode, header};
 use rate_limit_core::{Charge, Charges, Reset};
 use rate_limit_tower::ClientId;
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
 use crate::audit::Entry;
 use crate::check;
 use crate::problem::Problem;
+use crate::said::{self, Said};
 use crate::service::Service;
 
 /// `GET /rate_limit/keys/{rule}`.
@@ -75,7 +75,7 @@ async fn charges(
 ) -> Result<Charges, Problem> {
     service.admission.administering(request).await?;
     let question = question(request.uri.query().unwrap_or_default(), rule.map(|Path(rule)| rule));
-    let charges = check::charges(service, &question).await?;
+    let charges = check::charges(service, question).await?;
     if charges.is_empty() {
         let detail = "no bucket belongs to this client under this rule; expected what the rule \
                       counts by, such as ?ip=192.0.2.1";
@@ -85,23 +85,24 @@ async fn charges(
 }
 
 /// The question that `/check` would be asked.
-fn question(query: &str, rule: Option<String>) -> Value {
+fn question(query: &str, rule: Option<String>) -> Said {
     let mut question = Map::new();
     let (mut identity, mut request) = (Map::new(), Map::new());
     let (mut claims, mut headers) = (Map::new(), Map::new());
     let is_by_rule = rule.is_some();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let text = Value::String(value.into_owned());
+    let (pairs, flaws) = said::query(query);
+    for (name, value) in pairs {
+        let text = Value::String(value);
         match (name.split_once('.'), &*name) {
             (Some(("claim", name)), _) => _ = claims.insert(name.to_owned(), text),
             (Some(("header", name)), _) => _ = headers.insert(name.to_owned(), text),
-            (_, "method" | "path" | "host") => _ = request.insert(name.into_owned(), text),
+            (_, "method" | "path" | "host") => _ = request.insert(name, text),
             (_, "limit" | "windowSeconds") => {
                 let number = text.as_str().and_then(|text| text.parse::<u64>().ok());
-                question.insert(name.into_owned(), number.map_or(text, Value::from));
+                question.insert(name, number.map_or(text, Value::from));
             }
-            _ if is_by_rule => _ = identity.insert(name.into_owned(), text),
-            _ => _ = question.insert(name.into_owned(), text),
+            _ if is_by_rule => _ = identity.insert(name, text),
+            _ => _ = question.insert(name, text),
         }
     }
     for (name, members) in [("claims", claims), ("headers", headers)] {
@@ -117,7 +118,7 @@ fn question(query: &str, rule: Option<String>) -> Value {
     if let Some(rule) = rule {
         question.insert("rule".to_owned(), Value::String(rule));
     }
-    Value::Object(question)
+    Said { value: Value::Object(question), flaws }
 }
 
 /// Gives a fresh start, and returns how many buckets were not fresh already.
@@ -165,7 +166,8 @@ mod tests {
     #[test]
     fn a_query_says_what_a_question_says() {
         assert_eq!(
-            question("ip=2001%3Adb8%3A%3A1&header.x-a=b&claim.org=1&path=/x", Some("api".into())),
+            question("ip=2001%3Adb8%3A%3A1&header.x-a=b&claim.org=1&path=/x", Some("api".into()))
+                .value,
             json!({
                 "rule": "api",
                 "identity": {
@@ -175,7 +177,7 @@ mod tests {
             }),
         );
         assert_eq!(
-            question("tenantId=acme&key=a%20b&limit=5&windowSeconds=x", None),
+            question("tenantId=acme&key=a%20b&limit=5&windowSeconds=x", None).value,
             json!({ "tenantId": "acme", "key": "a b", "limit": 5, "windowSeconds": "x" }),
         );
     }

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use crate::client::Answer;
-use crate::server::Server;
+use crate::server::{Server, TOKEN};
 
 fn refused(server: &Server, body: &str, status: u16) -> Value {
     let answer: Answer = server.post("/check", body);
@@ -61,6 +61,74 @@ fn v03_everything_that_is_wrong_is_told_at_once() {
     assert!(errors[0]["expected"].as_str().unwrap().contains("`default`"), "{problem}");
     assert_eq!(errors[1]["field"], "identity.ip");
     assert!(!problem.to_string().contains("localhost"), "what an identity holds is not repeated");
+}
+
+/// Of two limits nobody knows which one is meant, and the wrong one may let everybody pass.
+#[test]
+fn what_is_said_twice_is_refused_at_every_depth() {
+    let server = Server::administered(&[]);
+    let told = |problem: &Value| -> Vec<String> {
+        let errors = problem["errors"].as_array().unwrap().iter();
+        errors
+            .map(|it| {
+                assert_eq!(it["message"], "said twice; expected once", "{problem}");
+                it["field"].as_str().unwrap().to_owned()
+            })
+            .collect()
+    };
+    for (body, fields) in [
+        (
+            r#"{"tenantId":"a","key":"k","limit":1,"limit":500,"windowSeconds":60,"limit":1}"#,
+            &["limit"][..],
+        ),
+        (
+            r#"{"batch":[{"rule":"default","identity":{"ip":"::1","ip":"::2"},"cost":1,"cost":1}]}"#,
+            &["batch[0].identity.ip", "batch[0].cost"],
+        ),
+        (
+            r#"{"dimensions":[{"rule":"default","identity":{"headers":{"a":"1","a":"2"}}}]}"#,
+            &["dimensions[0].identity.headers.a"],
+        ),
+        // One field of a header, however it is written.
+        (
+            r#"{"rule":"default","identity":{"headers":{"x-a":"1","X-A":"2"}}}"#,
+            &["identity.headers.x-a"],
+        ),
+        (
+            r#"{"rule":"default","identity":{"apiKey":"1","headers":{"x-api-key":"2"}}}"#,
+            &["identity.headers.x-api-key"],
+        ),
+        (
+            r#"{"rule":"default","identity":{"headers":{"host":"a"}},"request":{"host":"b"}}"#,
+            &["request.host"],
+        ),
+    ] {
+        assert_eq!(told(&refused(&server, body, 422)), fields, "{body}");
+    }
+    let one = refused(&server, r#"{"rule":"default","rule":"default"}"#, 422);
+    assert_eq!(one["detail"], "rule: said twice; expected once");
+
+    let receipt = r#"{"receipt":"00","receipt":"01","cost":1}"#;
+    let answer = server.post("/settle", receipt);
+    assert_eq!((answer.status, told(&answer.json())), (422, vec!["receipt".to_owned()]));
+    let bearer = format!("Bearer {TOKEN}");
+    for (line, body, field) in [
+        ("POST /rate_limit/blocks", r#"{"ip":"192.0.2.1","ip":"192.0.2.2"}"#, "ip"),
+        ("DELETE /rate_limit/blocks?ip=192.0.2.1&ip=192.0.2.2", "", "ip"),
+        ("GET /rate_limit/keys/default?ip=192.0.2.1&%69p=192.0.2.2", "", "ip"),
+        ("DELETE /rate_limit/keys/default?ip=::1&claim.a=1&claim.a=2", "", "claim.a"),
+        ("GET /rate_limit/keys?tenantId=a&key=k&limit=5&windowSeconds=60&limit=6", "", "limit"),
+    ] {
+        let fields = [("authorization", bearer.as_str())];
+        let answer = server.client().send(line, &fields, body.as_bytes());
+        assert_eq!((answer.status, told(&answer.json())), (422, vec![field.to_owned()]), "{line}");
+    }
+    assert_eq!(server.get("/auth?denied=401&denied=403").status, 400);
+    // Nothing was charged and nobody is blocked.
+    let blocks = server.administer("GET /rate_limit/blocks", &[], "");
+    assert_eq!(blocks.json()["blocks"], Value::Array(Vec::new()));
+    let asking = r#"{"tenantId":"a","key":"k","limit":500,"windowSeconds":60,"cost":0}"#;
+    assert_eq!(server.post("/check", asking).json()["remaining"], 500);
 }
 
 #[test]
