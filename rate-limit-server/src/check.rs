@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
 use http::{Request, StatusCode};
 use rate_limit_core::{Charges, Decision};
-use rate_limit_tower::{NamedAnswer, UnknownRule};
+use rate_limit_tower::{NamedAnswer, Question, UnknownRule};
 use serde_json::{Value, json};
 
 use crate::body;
@@ -20,6 +20,7 @@ use crate::service::Service;
 pub(crate) mod ad_hoc;
 mod answer;
 mod by_rule;
+mod disputed;
 pub(crate) mod head;
 mod question;
 
@@ -37,7 +38,10 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
     service.admission.asking(&request).await?;
     let body = body::json(&request, body, body::MAX_BODY_BYTES).await?;
     let configuration = service.rules.configuration();
-    match question::read(body, &configuration).map_err(Problem::of_fields)? {
+    let asked = question::read(body, &configuration).map_err(Problem::of_fields)?;
+    // Of all questions, before one is decided.
+    disputed::refuse(service, asked.asks()).await?;
+    match asked {
         Asked::One(ask) => Ok(decide(service, ask).await?.into_response()),
         Asked::Batch(asks) => {
             // Together, so that what travels to a store travels together. Each is decided by itself.
@@ -54,12 +58,10 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
 
 async fn decide(service: &Service, ask: Ask) -> Result<Answer, Problem> {
     let answer: Result<NamedAnswer, UnknownRule> = match ask.form {
-        Form::AdHoc => service.ad_hoc.ask(&ask.questions).await,
+        Form::AdHoc => service.ad_hoc.layer().ask(&ask.questions).await,
         Form::ByRule => service.rules.ask(&ask.questions).await,
     };
-    // The rule was there when the question was read, and is not any more.
-    let answer = answer
-        .map_err(|unknown| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, unknown.to_string()))?;
+    let answer = answer.map_err(unknown)?;
     if let Some(decision) = answer.response.extensions().get::<Decision>() {
         service.observe(decision);
     }
@@ -70,15 +72,22 @@ async fn decide(service: &Service, ask: Ask) -> Result<Answer, Problem> {
 pub(crate) async fn charges(service: &Service, question: Said) -> Result<Charges, Problem> {
     let configuration = service.rules.configuration();
     match question::read(question, &configuration).map_err(Problem::of_fields)? {
-        Asked::One(ask) => {
-            let charges = match ask.form {
-                Form::AdHoc => service.ad_hoc.charges(&ask.questions).await,
-                Form::ByRule => service.rules.charges(&ask.questions).await,
-            };
-            charges.map_err(unknown)
-        }
+        Asked::One(ask) => charged(service, ask.form, &ask.questions).await,
         Asked::Batch(_) => Ok(Charges::new()),
     }
+}
+
+/// What questions would be charged together.
+async fn charged(
+    service: &Service,
+    form: Form,
+    questions: &[Question],
+) -> Result<Charges, Problem> {
+    let charges = match form {
+        Form::AdHoc => service.ad_hoc.layer().charges(questions).await,
+        Form::ByRule => service.rules.charges(questions).await,
+    };
+    charges.map_err(unknown)
 }
 
 /// The rule was there when the question was read, and is not any more.

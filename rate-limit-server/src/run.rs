@@ -14,7 +14,7 @@ use crate::admission::{Admission, Reach};
 use crate::arguments::Arguments;
 use crate::audit::Audit;
 use crate::bans::Bans;
-use crate::check::ad_hoc;
+use crate::check::ad_hoc::AdHocLimits;
 use crate::error::ServerError;
 use crate::receipts::Receipts;
 use crate::request_id::RequestIds;
@@ -88,8 +88,8 @@ async fn serve(
     let prometheus = metrics::begin();
     let store = stores::open(&configuration.store)?;
     let shown = configuration.store.url.to_string();
-    let ad_hoc = ad_hoc::layer(&store, &configuration)?;
     let rules = layer(&store, configuration)?;
+    let ad_hoc = AdHocLimits::new(&store, &rules)?;
     let sources = Arc::new(sources);
     let reloader = reloader(&rules, &sources);
     tokio::spawn(reloader.reload_on_hangup().map_err(ServerError::Runtime)?);

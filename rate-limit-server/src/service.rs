@@ -4,15 +4,15 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use rate_limit_config::{Applied, ConfiguredLayer, ReloadError, Reloader, SharedStore};
+use rate_limit_config::{Applied, ConfiguredLayer, ReloadError, Reloader};
 use rate_limit_core::{Decision, RepositoryError};
-use rate_limit_tower::RateLimitLayer;
 use tracing::warn;
 
 use crate::admission::Admission;
 use crate::arguments::ReadyWhen;
 use crate::audit::Audit;
 use crate::bans::Bans;
+use crate::check::ad_hoc::AdHocLimits;
 use crate::clock;
 use crate::receipts::Receipts;
 use crate::sources::{Refused, Sources};
@@ -28,7 +28,7 @@ pub(crate) struct Parts {
     /// Decides by the rules in force.
     pub(crate) rules: ConfiguredLayer,
     /// Decides by limits that stand in the question.
-    pub(crate) ad_hoc: RateLimitLayer<SharedStore>,
+    pub(crate) ad_hoc: AdHocLimits,
     pub(crate) admission: Admission,
     pub(crate) store: OpenStore,
     pub(crate) sources: Arc<Sources>,

@@ -32,7 +32,8 @@ async fn respond(service: &Service, request: Request<Body>) -> Result<Response, 
         return Err(Problem::new(StatusCode::NOT_FOUND, detail));
     };
     // Done once and never repeated: if the store does not answer, the charge stays as it is.
-    let settled = service.ad_hoc.settle(receipt, |_| units).await.map_err(Problem::of_store)?;
+    let settled =
+        service.ad_hoc.layer().settle(receipt, |_| units).await.map_err(Problem::of_store)?;
     let total = settled.total();
     let body = json!({ "returned": total.returned, "excess": total.excess }).to_string();
     Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())

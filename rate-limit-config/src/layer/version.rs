@@ -5,12 +5,12 @@ use std::sync::Arc;
 #[cfg(feature = "jwt")]
 use http::Request;
 use rate_limit_core::AccessLists;
-use rate_limit_tower::{RateLimitLayer, RateLimitLayerBuilder, RetryJitter};
+use rate_limit_tower::RateLimitLayer;
 
 use super::access::AccessList;
 use super::builder::{Fallback, HasClock, Parts};
 use super::{Applied, ApplyError, SharedStore, rules};
-use crate::configuration::{Configuration, ResponseSettings, StoreSettings};
+use crate::configuration::{Configuration, StoreSettings};
 #[cfg(feature = "jwt")]
 use crate::jwt::Verifier;
 #[cfg(feature = "jwt")]
@@ -100,7 +100,7 @@ fn limits(
     if parts.has_clock == HasClock::Chosen {
         builder = builder.clock(parts.clock.clone());
     }
-    builder = respond(builder, responses);
+    builder = responses.apply_to(builder);
 
     let list = |entries| AccessList::new(entries, identity, parts.clock.clone());
     let (exempt, block) = (list(exempt)?, list(block)?);
@@ -123,23 +123,6 @@ fn limits(
         builder = builder.succeeding(&previous.limits);
     }
     Ok(builder.build()?)
-}
-
-fn respond(
-    builder: RateLimitLayerBuilder<SharedStore>,
-    responses: &ResponseSettings,
-) -> RateLimitLayerBuilder<SharedStore> {
-    let mut builder = builder.header_fields(responses.header_fields).exposure(responses.expose);
-    if responses.retry_jitter_percent > 0 {
-        builder = builder.retry_jitter(RetryJitter::up_to_percent(responses.retry_jitter_percent));
-    }
-    if let Some(base) = &responses.problem_type_base {
-        builder = builder.problem_type_base(base.as_str());
-    }
-    if let Some(url) = &responses.documentation_url {
-        builder = builder.documentation_url(url.as_str());
-    }
-    builder
 }
 
 /// The settings of the store that are not as they were when it was opened. What requests get while

@@ -4,15 +4,16 @@
 use std::time::Duration;
 
 use http::Request;
-use rate_limit_config::{ApplyError, Configuration, SharedStore};
+use rate_limit_config::Configuration;
 use rate_limit_core::{ClientIdentity, FailureMode, IdentityError, RateLimitPolicy};
-use rate_limit_tower::{
-    Key, LayerError, MissingIdentity, Policies, Question, RateLimitLayer, Rule,
-};
+use rate_limit_tower::{Policies, Question};
 
 use super::question::UNITS;
 use crate::fields::{Flaw, Flaws, Object};
-use crate::stores::OpenStore;
+
+mod limits;
+
+pub(crate) use limits::AdHocLimits;
 
 /// What such a question says.
 pub(super) const FIELDS: &[&str] = &["tenantId", "key", "limit", "windowSeconds", "cost"];
@@ -26,33 +27,14 @@ const MAX_WINDOW_SECONDS: u64 = 366 * 24 * 3_600;
 /// The highest limit.
 const MAX_LIMIT: u64 = u32::MAX as u64;
 
+/// Units per second at most, over the whole window: beyond that, time is not counted exactly.
+const MAX_PER_SECOND: u64 = 1_000_000;
+
 /// Whose bucket, and which limit.
 #[derive(Clone)]
 struct AdHoc {
     identity: ClientIdentity,
     policies: Policies,
-}
-
-/// The layer that decides such questions.
-pub(crate) fn layer(
-    store: &OpenStore,
-    configuration: &Configuration,
-) -> Result<RateLimitLayer<SharedStore>, ApplyError> {
-    let rule = Rule::new(RULE)
-        .key(Key::extension(|asked: &AdHoc| Some(asked.identity.clone())))
-        .on_missing_identity(MissingIdentity::Reject)
-        .policies_for(|_, request| {
-            request.extensions().get::<AdHoc>().map(|asked| asked.policies.clone())
-        });
-    let builder = RateLimitLayer::builder(SharedStore::clone(&store.deciding))
-        .nodes(configuration.store.nodes)
-        .header_fields(configuration.responses.header_fields)
-        .rule(rule);
-    let builder = match &store.fallback {
-        Some(fallback) => builder.fallback(SharedStore::clone(fallback)),
-        None => builder.without_fallback(),
-    };
-    Ok::<_, LayerError>(builder.build()?).map_err(ApplyError::from)
 }
 
 /// What a question in this form says.
@@ -84,6 +66,13 @@ fn asked(object: &Object<'_>, on_failure: FailureMode, flaws: &mut Flaws) -> Opt
     let window =
         window.or_else(|| object.missing("windowSeconds", "a whole number of seconds", flaws));
     let (tenant, key, limit, window) = (tenant?, key?, limit?, window?);
+    let most = window.saturating_mul(MAX_PER_SECOND);
+    if limit > most {
+        let expected =
+            format!("at most {MAX_PER_SECOND} per second, which is {most} in {window} s");
+        flaws.add(Flaw::of_value(object.at("limit"), &limit.into(), expected));
+        return None;
+    }
 
     let policy = RateLimitPolicy::per(limit, Duration::from_secs(window))
         .fixed_window()

@@ -24,9 +24,21 @@ pub(super) enum Asked {
     One(Ask),
 }
 
+impl Asked {
+    /// What is asked, one by one.
+    pub(super) fn asks(&self) -> &[Ask] {
+        match self {
+            Self::Batch(asks) => asks,
+            Self::One(ask) => std::slice::from_ref(ask),
+        }
+    }
+}
+
 /// What is decided in one step.
 #[derive(Debug)]
 pub(super) struct Ask {
+    /// Where it stands in the body, or its dimensions do.
+    pub(super) path: String,
     pub(super) form: Form,
     pub(super) questions: Vec<Question>,
     pub(super) detail: Detail,
@@ -93,7 +105,7 @@ fn one(path: &str, value: &Value, configuration: &Configuration, flaws: &mut Fla
     let question = question(&object, form, configuration, flaws);
     let receipt = receipt(&object, flaws);
     let detail = if form == Form::AdHoc { Detail::Closest } else { Detail::Every };
-    Some(Ask { form, questions: vec![question?], detail, receipt })
+    Some(Ask { path: object.path().to_owned(), form, questions: vec![question?], detail, receipt })
 }
 
 /// Several limits that are charged together, all or none.
@@ -115,7 +127,7 @@ fn several(
     };
     let questions: Vec<Option<Question>> = entries.iter().enumerate().map(&mut read).collect();
     let questions = questions.into_iter().collect::<Option<_>>()?;
-    Some(Ask { form, questions, detail: Detail::Every, receipt })
+    Some(Ask { path: object.at("dimensions"), form, questions, detail: Detail::Every, receipt })
 }
 
 const fn fields_of(form: Form) -> &'static [&'static str] {

@@ -253,6 +253,146 @@ fn several_dimensions_are_charged_all_or_none() {
     assert_eq!(check(&server, acme("ip:192.0.2.1", 5)).json()["remaining"], json!(3));
 }
 
+/// What clients are told is said by `[responses]`, whoever brings the limit along.
+#[test]
+fn responses_are_as_the_rules_file_wants_them_also_after_a_reload() {
+    const FIELDS: [&str; 5] = [
+        "ratelimit",
+        "ratelimit-policy",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+    ];
+    let files = Files::new();
+    let file = files.write("limits.toml", &format!("[responses]\nexpose = \"none\"\n{RULES}"));
+    let server = Server::administered(&["--config", &file]);
+    let reload = |responses: &str| {
+        files.write("limits.toml", &format!("[responses]\n{responses}\n{RULES}"));
+        let answer = server.administer("POST /rate_limit/reload", &[], "");
+        assert_eq!((answer.status, &answer.json()["needsRestart"]), (200, &json!([])));
+    };
+    let told = |key: &str| {
+        let mut fields = Vec::new();
+        for status in [200, 429] {
+            let answer = check(&server, acme(key, 1));
+            assert_eq!(answer.status, status, "{key}: {}", answer.text());
+            assert_eq!(answer.field("retry-after").is_some(), status == 429, "{key}");
+            fields.push(FIELDS.map(|name| answer.field(name).is_some()));
+        }
+        assert_eq!(fields[0], fields[1], "{key}: on success and on denial alike");
+        fields[0]
+    };
+    assert_eq!(told("none, from the start"), [false; 5]);
+    reload("");
+    assert_eq!(told("all"), [true; 5]);
+    reload("draft_headers = \"none\"");
+    assert_eq!(told("legacy"), [false, false, true, true, true]);
+    reload("legacy_headers = false");
+    assert_eq!(told("draft"), [true, true, false, false, false]);
+    reload("expose = \"none\"");
+    assert_eq!(told("none"), [false; 5]);
+    reload("draft_headers = \"none\"\nlegacy_headers = false");
+    assert_eq!(told("no fields"), [false; 5]);
+
+    // Of the same counters, whichever layer counts.
+    let metrics = server.get("/metrics");
+    let counted = |outcome: &str| -> u64 {
+        let of = |line: &&str| {
+            line.starts_with("rate_limit_requests_total")
+                && line.contains("rule=\"ad-hoc\"")
+                && line.contains(&format!("outcome=\"{outcome}\""))
+        };
+        let count = |line: &str| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
+        metrics.text().lines().filter(of).map(count).sum()
+    };
+    assert_eq!((counted("allowed"), counted("denied")), (6, 6));
+}
+
+/// A wait of an hour is told up to six minutes longer, so that not all come back at once.
+#[test]
+fn waits_are_spread_for_limits_of_questions_too() {
+    let files = Files::new();
+    let text = format!("[responses]\nretry_jitter_percent = 10\n{RULES}");
+    let server = Server::start(&["--config", &files.write("limits.toml", &text)]);
+    let question = |key: u32| json!({ "tenantId": "acme", "key": key.to_string(), "limit": 1, "windowSeconds": 3_600 });
+    let waits: Vec<u64> = (0..40)
+        .map(|key| {
+            assert_eq!(check(&server, question(key)).status, 200);
+            check(&server, question(key)).json()["retryAfter"].as_u64().unwrap()
+        })
+        .collect();
+    assert!(waits.iter().all(|wait| (3_540..=3_960).contains(wait)), "{waits:?}");
+    assert!(waits.iter().any(|wait| *wait > 3_600), "{waits:?}");
+}
+
+/// One limit decides about a bucket. The stricter one of two would be dropped, or not, by their order.
+#[test]
+fn two_limits_on_one_bucket_are_refused() {
+    let (server, _files) = with_rules();
+    let refused = |question: Value| {
+        let answer = check(&server, question);
+        assert_eq!(answer.status, 422, "{}", answer.text());
+        let errors = answer.json()["errors"].as_array().unwrap().clone();
+        let told =
+            |it: &Value| [&it["field"], &it["message"]].map(|it| it.as_str().unwrap().into());
+        errors.iter().map(told).collect::<Vec<[String; 2]>>()
+    };
+    for limits in [[10, 1], [1, 10]] {
+        let [one, other] = limits;
+        assert_eq!(
+            refused(json!({ "dimensions": [acme("same", one), acme("same", other)] })),
+            [[
+                "dimensions[1].limit".to_owned(),
+                format!(
+                    "dimensions[0] and dimensions[1] have the same tenantId, key and \
+                     windowSeconds; expected one limit, not {one} in 60 s and {other} in 60 s"
+                ),
+            ]],
+        );
+    }
+    // Everything is told, and none of the questions is decided.
+    let three = json!({ "dimensions": [acme("a", 5), acme("b", 5), acme("a", 6), acme("b", 7)] });
+    let told = refused(json!({ "batch": [acme("untouched", 5), three] }));
+    let fields: Vec<&str> = told.iter().map(|[field, _]| field.as_str()).collect();
+    assert_eq!(fields, ["batch[1].dimensions[2].limit", "batch[1].dimensions[3].limit"]);
+    for key in ["same", "a", "untouched"] {
+        assert_eq!(check(&server, acme(key, 5)).json()["remaining"], json!(4), "{key}");
+    }
+
+    // Tiers share the buckets of a rule, and have limits of their own.
+    let of = |tier: Option<&str>| {
+        let mut identity = json!({ "ip": "192.0.2.77" });
+        if let Some(tier) = tier {
+            identity["tier"] = json!(tier);
+        }
+        json!({ "rule": "per-ip", "identity": identity })
+    };
+    assert_eq!(
+        refused(json!({ "dimensions": [of(Some("premium")), of(None)] })),
+        [[
+            "dimensions[1]",
+            "dimensions[0] and dimensions[1] charge the same bucket of one rule, with different \
+             tiers; expected one limit, not 4 in 3600 s and 2 in 3600 s",
+        ]
+        .map(str::to_owned)],
+    );
+}
+
+#[test]
+fn the_same_limit_twice_is_charged_twice() {
+    let (server, _files) = with_rules();
+    let of = |ip: &str| json!({ "rule": "per-ip", "identity": { "ip": ip } });
+    let twice = check(&server, json!({ "dimensions": [of("192.0.2.1"), of("192.0.2.1")] }));
+    assert_eq!((twice.status, &twice.json()["remaining"]), (200, &json!(0)));
+    let twice = check(&server, json!({ "dimensions": [acme("k", 5), acme("k", 5)] }));
+    assert_eq!((twice.status, &twice.json()["remaining"]), (200, &json!(3)));
+    // Another window, key or tenant is another bucket, so other limits are no dispute.
+    let mut hour = acme("k", 100);
+    hour["windowSeconds"] = json!(3_600);
+    let answer = check(&server, json!({ "dimensions": [acme("k", 5), hour, acme("l", 7)] }));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 #[test]
 fn a_batch_is_decided_one_by_one() {
     let (server, _files) = with_rules();
