@@ -4,6 +4,7 @@
 //! `/rate_limit/keys?tenantId=acme&key=k&limit=5&windowSeconds=60` for a limit that callers bring along.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::request::Parts;
@@ -18,10 +19,14 @@ use crate::problem::Problem;
 use crate::said::{self, Said};
 use crate::service::Service;
 
+/// The name of the rule, if the path has one. What cannot be read is answered here and not by the
+/// framework, which knows neither the token nor problem documents.
+type RuleInPath = Result<Option<Path<String>>, PathRejection>;
+
 /// `GET /rate_limit/keys/{rule}`.
 pub(crate) async fn peek(
     State(service): State<Service>,
-    rule: Option<Path<String>>,
+    rule: RuleInPath,
     request: Request<Body>,
 ) -> Response {
     let (request, _) = request.into_parts();
@@ -38,7 +43,7 @@ pub(crate) async fn peek(
 /// `DELETE /rate_limit/keys/{rule}`.
 pub(crate) async fn reset(
     State(service): State<Service>,
-    rule: Option<Path<String>>,
+    rule: RuleInPath,
     request: Request<Body>,
 ) -> Response {
     let (request, _) = request.into_parts();
@@ -68,12 +73,12 @@ fn answer(body: Result<Value, Problem>) -> Response {
 }
 
 /// Whose buckets under which policies.
-async fn charges(
-    service: &Service,
-    request: &Parts,
-    rule: Option<Path<String>>,
-) -> Result<Charges, Problem> {
+async fn charges(service: &Service, request: &Parts, rule: RuleInPath) -> Result<Charges, Problem> {
     service.admission.administering(request).await?;
+    let rule = rule.map_err(|_| {
+        let detail = "the path cannot be read; expected the name of a rule after /rate_limit/keys/";
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    })?;
     let question = question(request.uri.query().unwrap_or_default(), rule.map(|Path(rule)| rule));
     let charges = check::charges(service, question).await?;
     if charges.is_empty() {

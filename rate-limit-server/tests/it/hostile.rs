@@ -41,8 +41,18 @@ fn v03_costs_and_limits_that_are_none() {
         assert_eq!(refused(&server, &body, 422)["errors"][0]["field"], "windowSeconds");
     }
     // More than a million per second is beyond what is counted exactly.
-    let fast = r#"{"tenantId":"a","key":"k","limit":4294967295,"windowSeconds":1}"#;
-    assert_eq!(refused(&server, fast, 422)["errors"][0]["field"], "limit");
+    let fast = r#"{"tenantId":"a","key":"k","limit":2000001,"windowSeconds":2}"#;
+    let problem = refused(&server, fast, 422);
+    assert_eq!(
+        problem["detail"],
+        "limit: 2000001; expected at most 1000000 per second, which is 2000000 in 2 s",
+    );
+    assert_eq!(problem["errors"][0]["value"], "2000001");
+    for (limit, window) in [(2_000_000_u64, 2), (4_294_967_295, 4_295)] {
+        let body =
+            format!(r#"{{"tenantId":"a","key":"k","limit":{limit},"windowSeconds":{window}}}"#);
+        assert_eq!(server.post("/check", &body).status, 200, "{body}");
+    }
 }
 
 #[test]
@@ -131,6 +141,35 @@ fn what_is_said_twice_is_refused_at_every_depth() {
     assert_eq!(server.post("/check", asking).json()["remaining"], 500);
 }
 
+/// Whatever is routed is answered by us, and not by a framework in a line of text.
+#[test]
+fn every_mistake_is_a_problem_document_with_an_id() {
+    let server = Server::administered(&[]);
+    let bearer = format!("Bearer {TOKEN}");
+    for (line, token, status) in [
+        ("GET /rate_limit/keys/%ff?ip=::1", bearer.as_str(), 400),
+        ("DELETE /rate_limit/keys/%ff?ip=::1", bearer.as_str(), 400),
+        // Who has no token is not told more.
+        ("GET /rate_limit/keys/%ff?ip=::1", "", 401),
+        ("GET /rate_limit/keys/a/b", &bearer, 404),
+        ("GET /rate_limit/keys/", &bearer, 404),
+        ("GET /auth/%ff", "", 200),
+        ("GET /%ff", "", 404),
+        ("GET //", "", 404),
+        ("OPTIONS *", "", 404),
+        ("PUT /rate_limit/keys/%ff", &bearer, 405),
+        ("BREW /check", "", 405),
+    ] {
+        let answer = server.client().send(line, &[("authorization", token)], b"");
+        assert_eq!(answer.status, status, "{line}: {}", answer.text());
+        assert!(answer.field("x-request-id").is_some(), "{line}");
+        if status != 200 {
+            assert_eq!(answer.field("content-type"), Some("application/problem+json"), "{line}");
+            assert_eq!(answer.json()["status"], status, "{line}");
+        }
+    }
+}
+
 #[test]
 fn v03_bodies_that_are_deep_long_or_none() {
     let server = Server::start(&[]);
@@ -170,6 +209,7 @@ fn heads_that_are_too_long_and_lines_that_are_none() {
     let long = "a".repeat(40 << 10);
     let answer = server.client().send("GET /health", &[("x-long", &long)], b"");
     assert_eq!(answer.status, 431);
+    assert_eq!((answer.field("x-request-id"), answer.body.len()), (None, 0), "as the docs say");
     let mut client = server.client();
     client.send_raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n");
     let answer = client.answer();
