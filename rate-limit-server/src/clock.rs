@@ -21,6 +21,11 @@ pub(crate) fn rfc3339() -> String {
     humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
 }
 
+/// A point in time to measure waits from.
+pub(crate) fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
+
 /// Waits.
 pub(crate) async fn wait(time: Duration) {
     sleep(time).await;

@@ -2,6 +2,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod activity;
 mod admission;
 mod arguments;
 mod audit;
@@ -11,6 +12,7 @@ mod blocks;
 mod body;
 mod check;
 mod clock;
+mod connection;
 mod error;
 mod fields;
 mod following;

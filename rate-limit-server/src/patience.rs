@@ -1,70 +1,81 @@
-//! How long a connection may take with the head of a request, which is shorter than it may be idle.
+//! How long a connection may take with the head of a request, and with an answer that it is sent.
 //!
-//! hyper has one deadline for both: from the end of a request to the end of the next head. So that is
-//! the longer one, and this watches the time from the first byte of a head on.
+//! A head has less time than a connection may be idle, and hyper has one deadline for both. So this
+//! watches the time from the first byte of a head on. What is idle is ended elsewhere, with a word of
+//! goodbye: see [`crate::connection`].
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-/// Between two requests.
-const IDLE: u8 = 0;
-/// A head has begun.
-const HEAD: u8 = 1;
-/// A request is being answered. Its body has a deadline of its own.
-const BUSY: u8 = 2;
-/// Many requests are under way at once, so there is no time between them; the protocol asks by
-/// itself whether anybody is still there.
-const SHARED: u8 = 3;
+use crate::activity::Activity;
 
-/// What a connection is doing, as far as its requests tell.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Phase(Arc<AtomicU8>);
+/// With this a client says that it speaks HTTP/2.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-impl Phase {
-    /// The head of a request has arrived.
-    pub(crate) fn begins(&self, version: http::Version) {
-        let phase = if version >= http::Version::HTTP_2 { SHARED } else { BUSY };
-        self.set(phase);
-    }
-
-    /// A request was answered.
-    pub(crate) fn ends(&self) {
-        if self.get() == BUSY {
-            self.set(IDLE);
-        }
-    }
-
-    // Relaxed, because one task drives the connection and its requests, and the number guards no
-    // memory.
-    fn get(&self) -> u8 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn set(&self, phase: u8) {
-        self.0.store(phase, Ordering::Relaxed);
-    }
-}
-
-/// A stream that ends with an error if a head takes too long.
+/// A stream that ends with an error if a head takes too long, or if nobody takes what is written.
 #[derive(Debug)]
 pub(crate) struct Patient<S> {
     stream: S,
-    phase: Phase,
-    head_timeout: Duration,
-    /// Made anew for each head that does not arrive in one piece.
-    deadline: Option<Pin<Box<Sleep>>>,
+    activity: Activity,
+    /// How much of [`PREFACE`] has arrived; `None` once that is decided.
+    preface: Option<usize>,
+    head: Deadline,
+    /// Also a client that never reads holds the place of somebody else.
+    taking: Deadline,
+}
+
+/// A wait that is begun anew whenever one is necessary.
+#[derive(Debug)]
+struct Deadline {
+    after: Duration,
+    wait: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patient<S> {
-    pub(crate) const fn new(stream: S, phase: Phase, head_timeout: Duration) -> Self {
-        Self { stream, phase, head_timeout, deadline: None }
+    /// `taking` is how long the client may take nothing of what it is sent.
+    pub(crate) const fn new(
+        stream: S,
+        activity: Activity,
+        head: Duration,
+        taking: Duration,
+    ) -> Self {
+        let head = Deadline::new(head);
+        Self { stream, activity, preface: Some(0), head, taking: Deadline::new(taking) }
+    }
+
+    /// Looks at what has arrived.
+    fn received(&mut self, bytes: &[u8]) {
+        if self.activity.receives() {
+            self.head.lift();
+        }
+        let Some(before) = self.preface else { return };
+        let wanted = PREFACE.get(before..).unwrap_or_default();
+        let length = wanted.len().min(bytes.len());
+        self.preface = (wanted.get(..length) == bytes.get(..length)).then_some(before + length);
+        if self.preface == Some(PREFACE.len()) {
+            self.preface = None;
+            self.activity.is_shared();
+        }
+    }
+
+    /// What came of writing, or the end of patience.
+    fn written(
+        &mut self,
+        written: Poll<io::Result<usize>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.taking.lift();
+            self.activity.sends();
+            return written;
+        }
+        ready!(self.taking.poll(cx));
+        Poll::Ready(Err(late("nothing of the answers was taken for too long")))
     }
 }
 
@@ -78,32 +89,31 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if read.is_ready() {
-            if buffer.filled().len() > before && this.phase.get() == IDLE {
-                this.phase.set(HEAD);
+            match buffer.filled().get(before..) {
+                None | Some([]) => {}
+                Some(bytes) => this.received(bytes),
             }
             return read;
         }
-        if this.phase.get() != HEAD {
-            this.deadline = None;
+        if !this.activity.is_in_head() {
+            this.head.lift();
             return Poll::Pending;
         }
-        let timeout = this.head_timeout;
-        let deadline = this.deadline.get_or_insert_with(|| Box::pin(crate::clock::sleep(timeout)));
-        if deadline.as_mut().poll(cx).is_ready() {
-            let late = "the head of a request took too long";
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, late)));
-        }
-        Poll::Pending
+        ready!(this.head.poll(cx));
+        Poll::Ready(Err(late("the head of a request took too long")))
     }
 }
 
+/// Only writing waits for the client; flushing and closing a socket do not.
 impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.written(written, cx)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -119,10 +129,32 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, bytes);
+        this.written(written, cx)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
+}
+
+impl Deadline {
+    const fn new(after: Duration) -> Self {
+        Self { after, wait: None }
+    }
+
+    /// What was waited for has come.
+    fn lift(&mut self) {
+        self.wait = None;
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let after = self.after;
+        self.wait.get_or_insert_with(|| Box::pin(crate::clock::sleep(after))).as_mut().poll(cx)
+    }
+}
+
+fn late(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, what)
 }

@@ -9,18 +9,19 @@ use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::GracefulConnection;
 use rate_limit_tower::PeerAddress;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tower_service::Service;
-use tracing::{Instrument, debug, info, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
-use crate::clock;
-use crate::patience::{Patient, Phase};
+use crate::activity::Activity;
+use crate::patience::Patient;
 use crate::request_id::{REQUEST_ID, RequestIds};
+use crate::{clock, connection};
 
 /// The longest head of a request.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -37,7 +38,7 @@ pub(crate) struct Bounds {
     pub(crate) max_connections: u32,
     /// How long the head of a request may take.
     pub(crate) head_timeout: Duration,
-    /// How long a connection may be idle.
+    /// How long a connection may be idle, and may take nothing of its answers.
     pub(crate) idle_timeout: Duration,
     /// How long requests may take to end once the server is told to stop.
     pub(crate) grace: Duration,
@@ -51,9 +52,10 @@ pub(crate) async fn serve(
     bounds: Bounds,
     stop: impl Future<Output = ()>,
 ) {
-    let connections = Connections { routes, ids: Arc::new(ids), builder: builder(bounds), bounds };
+    let connections = Connections { routes, ids: Arc::new(ids), builder: builder(), bounds };
     let room = Arc::new(Semaphore::new(bounds.max_connections as usize));
-    let graceful = GracefulShutdown::new();
+    // Every connection holds a receiver until it has ended.
+    let (stopping, _) = watch::channel(());
     let mut stop = pin!(stop);
     loop {
         let next = async {
@@ -67,11 +69,11 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = graceful.watch(connections.open(stream, peer));
+                let activity = Activity::new();
+                let opened = connections.open(stream, peer, activity.clone());
+                let served = connection::attend(opened, activity, bounds, stopping.subscribe());
                 tokio::spawn(async move {
-                    if let Err(error) = connection.await {
-                        debug!("a connection ended: {error}");
-                    }
+                    served.await;
                     drop(place);
                 });
             }
@@ -83,10 +85,12 @@ pub(crate) async fn serve(
     }
     // Nobody is kept waiting for an answer that will not come.
     drop(listener);
-    let open = graceful.count();
+    let open = stopping.receiver_count();
     info!(open, "stopping");
+    // It fails only if nobody is connected.
+    let _ = stopping.send(());
     tokio::select! {
-        () = graceful.shutdown() => info!("stopped"),
+        () = stopping.closed() => info!("stopped"),
         () = clock::wait(bounds.grace) => warn!("stopped before all requests had ended"),
     }
 }
@@ -103,16 +107,15 @@ impl Connections {
         &self,
         stream: TcpStream,
         peer: SocketAddr,
-    ) -> impl hyper_util::server::graceful::GracefulConnection<Error: std::fmt::Display> + use<>
-    {
+        activity: Activity,
+    ) -> impl GracefulConnection<Error: std::fmt::Display> + use<> {
         // Answers are short, and nobody should wait for more of them. It only costs time if not.
         let _ = stream.set_nodelay(true);
         let (routes, ids) = (self.routes.clone(), Arc::clone(&self.ids));
-        let phase = Phase::default();
-        let stream = Patient::new(stream, phase.clone(), self.bounds.head_timeout);
+        let Bounds { head_timeout, idle_timeout, .. } = self.bounds;
+        let stream = Patient::new(stream, activity.clone(), head_timeout, idle_timeout);
         let service = service_fn(move |mut request: Request<Incoming>| {
-            phase.begins(request.version());
-            let phase = phase.clone();
+            let under_way = activity.begins();
             let id = ids.of(request.headers());
             let span = info_span!("request", request_id = id.to_str().unwrap_or_default());
             request.extensions_mut().insert(PeerAddress(peer));
@@ -120,7 +123,7 @@ impl Connections {
             let answer = routes.clone().call(request);
             let answer = async move {
                 let mut response = answer.await?;
-                phase.ends();
+                drop(under_way);
                 response.headers_mut().insert(&REQUEST_ID, id);
                 Ok::<_, std::convert::Infallible>(response)
             };
@@ -130,18 +133,16 @@ impl Connections {
     }
 }
 
-fn builder(bounds: Bounds) -> Builder<TokioExecutor> {
+/// The bounds of the protocols. Deadlines are those of [`Patient`] and [`connection::attend`], which
+/// hold in every state of a connection, also before its protocol is known.
+fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
     builder
         .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.idle_timeout)
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
         .http2()
-        .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEAD_BYTES as u32)
-        .keep_alive_interval(bounds.idle_timeout)
-        .keep_alive_timeout(bounds.head_timeout);
+        .max_header_list_size(MAX_HEAD_BYTES as u32);
     builder
 }

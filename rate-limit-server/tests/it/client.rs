@@ -73,6 +73,16 @@ impl Client {
         Some(answer)
     }
 
+    /// So many bytes; `None` if the connection ends instead.
+    pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; count];
+        if count > 0 && self.is_closed() {
+            return None;
+        }
+        self.stream.read_exact(&mut bytes).ok()?;
+        Some(bytes)
+    }
+
     /// Whether the connection ends before anything else comes.
     pub(crate) fn is_closed(&mut self) -> bool {
         loop {

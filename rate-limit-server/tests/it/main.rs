@@ -14,6 +14,10 @@ mod client;
 mod forward_auth;
 /// Questions that are no questions.
 mod hostile;
+/// A client that speaks HTTP/2 frame by frame.
+mod http2;
+/// Connections that would be kept for ever.
+mod idling;
 /// Several instances on one store.
 mod instances;
 /// Metrics, logs and the audit log.
