@@ -51,6 +51,48 @@ fn a_short_token_is_refused_and_not_repeated() {
     assert!(missing.contains("/nowhere/token"), "{missing}");
 }
 
+/// A flag that cannot be used is told with its name, its value and what was expected.
+#[test]
+fn a_value_that_is_none_is_told_with_what_was_expected() {
+    let times = ["", "soon", "10", "-1s", "24h 1ms", "500000000000y", "99999999999999999999s"];
+    let times = ["--grace", "--head-timeout", "--idle-timeout"]
+        .into_iter()
+        .flat_map(|flag| times.map(|value| (flag, value, "such as 10s")));
+    let none = ["--head-timeout", "--idle-timeout"].map(|flag| (flag, "0s", "from 1ms to a day"));
+    let addresses = ["localhost:8080", "127.0.0.1", ":8080", "[::1]", "-1", "127.0.0.1:65536"]
+        .map(|value| ("--listen", value, "an IP address and a port, such as 127.0.0.1:8080"));
+    let counts = ["0", "-1", "many", "1000001", "1e3", "4294967296"]
+        .map(|value| ("--max-connections", value, "a whole number from 1 to 1000000"));
+    let words =
+        [("--log", "loud", "error, warn, info, debug"), ("--ready-when", "ever", "process, store")];
+    for (flag, value, expected) in times.chain(none).chain(addresses).chain(counts).chain(words) {
+        let error = refused(&[flag, value], &[], 2);
+        assert!(error.contains(flag) && error.contains(expected), "{flag} {value}: {error}");
+        assert!(error.contains(&format!("'{value}'")), "{flag} {value}: {error}");
+    }
+}
+
+/// The longest times that are accepted can be waited for.
+#[test]
+fn times_of_a_day_are_times() {
+    let day = "24h";
+    let times = ["--head-timeout", day, "--idle-timeout", day, "--grace", day];
+    let server = Server::start(&times);
+    let mut client = server.client();
+    assert_eq!(client.send("GET /health", &[], b"").status, 200);
+    client.send_raw(b"GET /health HTTP/1.1\r\n");
+    client.send_raw(b"host: a\r\n\r\n");
+    assert_eq!(client.answer().unwrap().status, 200);
+    server.signal("TERM");
+    assert!(client.is_closed());
+    let (status, log) = server.ended();
+    assert!(status.success() && !log.contains("panicked"), "{log}");
+    // Without a request that would have to end.
+    let server = Server::start(&["--grace", "0s"]);
+    server.signal("TERM");
+    assert!(server.ended().0.success());
+}
+
 #[test]
 fn a_port_that_is_taken_is_one_clear_line() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
