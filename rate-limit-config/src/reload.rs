@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use thiserror::Error;
@@ -29,7 +30,8 @@ pub use watch::{Watch, WatchError};
 /// `rate_limit_config_reloads_total{outcome="refused"}` counts it, and the reasons are said aloud, all
 /// of them at once. Clones share everything.
 ///
-/// Reading and checking happen on the thread that asks for it. No request waits for them.
+/// Reading and checking happen on the thread that asks for it. No request waits for them, and no reload
+/// waits for another that reads: a file that does not answer holds up only who reads it.
 ///
 /// # Example: a program that asks for a reload itself
 ///
@@ -60,8 +62,11 @@ struct Shared {
     /// Which file is watched.
     #[cfg_attr(not(feature = "watch"), allow(dead_code, reason = "nobody watches it"))]
     path: Option<PathBuf>,
-    /// Held from reading to applying, so that what was read later is applied later.
-    turn: Mutex<()>,
+    /// How many reads have begun.
+    reads: AtomicU64,
+    /// Which of them was applied or refused last. Held meanwhile, so that what was read later is
+    /// applied later.
+    turn: Mutex<u64>,
     /// Held for a moment only, so that nobody who asks for it waits for a reload.
     status: Mutex<ReloadStatus>,
 }
@@ -125,8 +130,8 @@ impl Reloader {
 
     fn new(layer: ConfiguredLayer, load: Box<Load>, path: Option<PathBuf>) -> Self {
         report::begun(layer.version());
-        let (turn, status) = (Mutex::default(), Mutex::default());
-        Self { shared: Arc::new(Shared { layer, load, path, turn, status }) }
+        let (reads, turn, status) = (AtomicU64::new(0), Mutex::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { layer, load, path, reads, turn, status }) }
     }
 
     /// Reads the configuration and applies it.
@@ -135,8 +140,8 @@ impl Reloader {
     ///
     /// Everything that is wrong with it. The version before stays in force.
     pub fn reload(&self) -> Result<Applied, ReloadError> {
-        let _turn = locked(&self.shared.turn);
-        self.apply((self.shared.load)())
+        let (read, _turn) = self.read();
+        self.apply(read)
     }
 
     /// Applies what `change` makes of the configuration in force, without reading anything: for a
@@ -171,19 +176,18 @@ impl Reloader {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn change(&self, change: impl FnOnce(&mut Configuration)) -> Result<Applied, ReloadError> {
-        let _turn = locked(&self.shared.turn);
+        let mut turn = locked(&self.shared.turn);
+        // Whoever is reading meanwhile has not seen what is changed here, and reads again.
+        *turn = self.shared.reads.fetch_add(1, Ordering::Relaxed) + 1;
         let mut configuration = (*self.shared.layer.configuration()).clone();
         change(&mut configuration);
         self.apply(Ok(configuration))
     }
 
     /// Applies what was read, and tells what came of it. Only called in turn.
-    fn apply(
-        &self,
-        read: Result<Configuration, ConfigurationError>,
-    ) -> Result<Applied, ReloadError> {
+    fn apply(&self, read: Result<Configuration, ReloadError>) -> Result<Applied, ReloadError> {
         let apply = |configuration| Ok(self.shared.layer.apply(configuration)?);
-        let outcome = read.map_err(ReloadError::from).and_then(apply);
+        let outcome = read.and_then(apply);
         match &outcome {
             Ok(applied) => {
                 report::applied(applied, self.shared.layer.configuration().warnings());
@@ -208,6 +212,20 @@ impl Reloader {
     pub fn layer(&self) -> &ConfiguredLayer {
         &self.shared.layer
     }
+
+    /// Reads the configuration, and whose turn it is then.
+    fn read(&self) -> (Result<Configuration, ReloadError>, MutexGuard<'_, u64>) {
+        loop {
+            let number = self.shared.reads.fetch_add(1, Ordering::Relaxed) + 1;
+            let read = (self.shared.load)();
+            let mut last = locked(&self.shared.turn);
+            // Somebody who began later was faster, so this may be older than what is in force.
+            if number > *last {
+                *last = number;
+                return (read.map_err(ReloadError::from), last);
+            }
+        }
+    }
 }
 
 /// Nothing that is kept under a lock here can be half done.
@@ -219,9 +237,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Reloader {
     /// Reloads if what the source says now is not what is in force.
     fn reload_if_different(&self) {
-        let _turn = locked(&self.shared.turn);
+        let (read, _turn) = self.read();
         let in_force = self.shared.layer.configuration();
-        let read = (self.shared.load)();
         if read.as_ref().ok() != Some(&*in_force) {
             // Whatever came of it was said.
             let _ = self.apply(read);

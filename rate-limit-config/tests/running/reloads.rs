@@ -327,6 +327,37 @@ fn nobody_waits_for_a_reload() {
 }
 
 /// What the store's absence does is part of the rules, and the fallback stays when they change.
+/// A read that hangs holds up nobody else, and what it brings in the end is older than what is in force.
+#[test]
+fn a_reload_that_hangs_is_overtaken() {
+    let mut limited = Limited::by(&per_minute(100, "token_bucket"));
+    let (hangs, hung) = std::sync::mpsc::channel();
+    let (go_on, waits) = std::sync::mpsc::channel();
+    let waits = std::sync::Mutex::new(Some(waits));
+    let reads = AtomicU64::new(0);
+    let reloader = Reloader::of_source(limited.layer.clone(), move || {
+        let limit = 200 + reads.fetch_add(1, Ordering::SeqCst);
+        let first = waits.lock().unwrap().take();
+        if let Some(waits) = first {
+            hangs.send(()).unwrap();
+            // Gives up in the end, so that a test that waits fails instead of hanging.
+            let told = waits.recv_timeout(Duration::from_secs(30));
+            assert!(told.is_ok(), "somebody has waited for the reload");
+        }
+        Ok(read(&per_minute(limit, "token_bucket")))
+    });
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| reloader.reload());
+        hung.recv().unwrap();
+        assert_eq!(reloader.reload().unwrap().version, 2);
+        assert_eq!(limited.ask(request()).limit, Some(201));
+        go_on.send(()).unwrap();
+        assert_eq!(first.join().unwrap().unwrap().version, 3);
+    });
+    assert_eq!(limited.ask(request()).limit, Some(202), "read once more");
+    assert_eq!(reloader.status().applied, 2);
+}
+
 #[test]
 fn a_failure_mode_that_needs_a_fallback_is_refused_where_nobody_has_mentioned_one() {
     let store = || MemoryRepository::builder().build().unwrap();
