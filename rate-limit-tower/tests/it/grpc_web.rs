@@ -14,6 +14,9 @@ use tower::{Layer, service_fn};
 
 use crate::support::{Frames, Store, call_now, get, limit, read};
 
+/// Cuts the body of a call with this status into frames.
+type Cut<'a> = &'a dyn Fn(&str) -> Vec<Vec<u8>>;
+
 /// Two failures are allowed.
 fn only_failures() -> RateLimitLayer<Store> {
     let policy = RateLimitPolicy::per_day(2).fixed_window();
@@ -53,15 +56,14 @@ fn answer(
 fn the_status_is_in_the_last_message() {
     let bytewise = |pieces: [Vec<u8>; 2]| pieces.concat().into_iter().map(|byte| vec![byte]);
     let text = |pieces: [Vec<u8>; 2]| pieces.map(|piece| STANDARD.encode(piece).into_bytes());
-    let binary: [&dyn Fn(&str) -> Vec<Vec<u8>>; 3] = [
+    let binary: [Cut<'_>; 3] = [
         &|status| call_with(status).into(),
         &|status| vec![call_with(status).concat()],
         &|status| bytewise(call_with(status)).collect(),
     ];
-    let in_text: [&dyn Fn(&str) -> Vec<Vec<u8>>; 2] =
-        [&|status| text(call_with(status)).into(), &|status| {
-            bytewise(text(call_with(status))).collect()
-        }];
+    let in_text: [Cut<'_>; 2] = [&|status| text(call_with(status)).into(), &|status| {
+        bytewise(text(call_with(status))).collect()
+    }];
     let binary = binary.map(|frames| ("application/grpc-web+proto", frames));
     let in_text = in_text.map(|frames| ("application/grpc-web-text", frames));
     for (content_type, frames) in binary.into_iter().chain(in_text) {
