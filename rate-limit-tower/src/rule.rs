@@ -139,7 +139,7 @@ impl Rule {
     }
 
     /// Only this path and everything below it: `/compute` covers `/compute` and `/compute/a/b`, but
-    /// not `/computer`.
+    /// not `/computer`. `/` covers everything, the target `*` included.
     pub fn path_prefix(mut self, path: impl Into<String>) -> Self {
         self.paths.push(PathPattern::Prefix(path.into()));
         self

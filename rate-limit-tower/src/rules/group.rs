@@ -87,9 +87,10 @@ impl Group {
     }
 }
 
-/// The paths that a rule matches, without the names of their parameters.
+/// The paths that a rule matches, without the names of their parameters. The target `*` is none.
 pub(crate) fn shapes(rule: &Rule) -> Result<Vec<String>, LayerError> {
-    Ok(member(0, rule)?.patterns.into_iter().map(|pattern| pattern.shape).collect())
+    let shapes = member(0, rule)?.patterns.into_iter().map(|pattern| pattern.shape);
+    Ok(shapes.filter(|shape| shape != "*").collect())
 }
 
 /// A rule with what it names, read once for all tables that it is part of.

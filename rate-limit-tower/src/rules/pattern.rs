@@ -38,8 +38,12 @@ impl Pattern {
                         expected: format!("`.path(\"{prefix}\")`, or a prefix without braces"),
                     });
                 }
-                let below = if prefix == "/" { "" } else { prefix };
-                vec![prefix.to_owned(), format!("{below}/{{*rest}}")]
+                if prefix == "/" {
+                    // The target `*` is below nothing else, and what is left over reaches a handler.
+                    ["/", "/{*rest}", "*"].map(str::to_owned).into()
+                } else {
+                    vec![prefix.to_owned(), format!("{prefix}/{{*rest}}")]
+                }
             }
             PathPattern::Matched(_) => Vec::new(),
         };

@@ -172,6 +172,20 @@ fn a_prefix_covers_a_path_and_all_below_it_in_one_bucket() {
     assert_eq!(statuses_of(&mut service, [get("/compute/2")]), [429], "the more specific rule");
 }
 
+/// `OPTIONS *` is about the server, and a handler may answer it.
+#[test]
+fn the_prefix_of_everything_covers_the_target_that_is_no_path() {
+    let layer = limit(&ManualClock::new())
+        .rule(Rule::new("all").path_prefix("/").policy(per_day(1)))
+        .build()
+        .unwrap();
+    let mut service = layer.layer(Probe::default());
+    assert_eq!(
+        statuses_of(&mut service, [send("OPTIONS", "*"), get("*"), get("/")]),
+        [200, 429, 429]
+    );
+}
+
 #[test]
 fn a_named_method_beats_any_method_and_falls_back_to_less_specific_paths() {
     let clock = ManualClock::new();
