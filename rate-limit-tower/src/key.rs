@@ -177,7 +177,8 @@ impl Key {
                 let name = name.as_ref().ok()?;
                 ClientIdentity::custom(name.as_str(), request.field(name)?).ok()
             }
-            Part::Path => ClientIdentity::custom("path", request.path()).ok(),
+            // Named as no header field can be, so that none spends these buckets.
+            Part::Path => ClientIdentity::custom("canonical path", request.path()).ok(),
             Part::Function(function) => function(request),
             Part::Lookup(_) => found.next().flatten(),
             Part::AllOf(keys) => {

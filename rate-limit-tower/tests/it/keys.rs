@@ -108,6 +108,21 @@ fn parts_of_a_key_do_not_run_into_each_other() {
     assert_eq!(statuses_of(&mut service, incomplete), [200, 429], "absent as a whole");
 }
 
+/// Whoever writes paths into a header field spends nobody's bucket but its own.
+#[test]
+fn a_field_named_path_is_no_path() {
+    let rule = |name, key| Rule::new(name).path(format!("/{name}")).key(key);
+    let layer = limit(&ManualClock::new())
+        .rule(rule("page", Key::path()).policy(per_day(1).named("hits")))
+        .rule(rule("field", Key::header("path")).policy(per_day(1).named("hits")))
+        .build()
+        .unwrap();
+    let mut service = layer.layer(Probe::default());
+    let mut claiming = get("/field");
+    claiming.headers_mut().insert("path", HeaderValue::from_static("/page"));
+    assert_eq!(statuses_of(&mut service, [claiming, get("/page")]), [200, 200]);
+}
+
 #[test]
 fn what_an_outer_layer_found_out() {
     #[derive(Clone)]
