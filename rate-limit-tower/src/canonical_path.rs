@@ -12,6 +12,10 @@ const UPPER_HEX: &[u8; 16] = b"0123456789ABCDEF";
 ///   except from the root.
 /// - Everything else stays, so letters keep their case and `%2F` is no slash.
 ///
+/// Routers take a path as it was written, so a target with dot segments may reach the handler of a
+/// parameter or of a rest. Rules therefore also [look](crate::Rule#dot-segments) at the form in which
+/// these stay.
+///
 /// A path that does not begin with a slash is given one, except `*` (`OPTIONS *`). The canonical
 /// form of a canonical path is itself, which costs no allocation.
 ///
@@ -52,6 +56,16 @@ fn is_encoded_well(segment: &str) -> bool {
     })
 }
 
+/// The canonical form of a path except that dot segments stay in it; `None` if there are none.
+///
+/// Routers take the path as it was written, so to them `..` is a name like any other.
+pub(crate) fn path_with_dot_segments(path: &str) -> Option<String> {
+    let decoded = decoded(path);
+    let segments: Vec<&str> = decoded.split('/').filter(|segment| !segment.is_empty()).collect();
+    let has_any = segments.iter().any(|segment| matches!(*segment, "." | ".."));
+    has_any.then(|| joined(&segments))
+}
+
 fn canonicalised(path: &str) -> String {
     // Decoding comes first: an encoded dot is a dot.
     let decoded = decoded(path);
@@ -65,8 +79,13 @@ fn canonicalised(path: &str) -> String {
             _ => segments.push(segment),
         }
     }
-    let mut canonical = String::with_capacity(decoded.len() + 1);
-    for segment in &segments {
+    joined(&segments)
+}
+
+fn joined(segments: &[&str]) -> String {
+    let length: usize = segments.iter().map(|segment| segment.len() + 1).sum();
+    let mut canonical = String::with_capacity(length.max(1));
+    for segment in segments {
         canonical.push('/');
         canonical.push_str(segment);
     }

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use http::{Extensions, HeaderMap, HeaderName, Method, Request, Uri};
 
-use crate::canonical_path::canonical_path;
+use crate::canonical_path::{canonical_path, path_with_dot_segments};
 
 /// The head of a request, borrowed. There is no body in it: a decision never waits for one.
 ///
@@ -81,6 +81,22 @@ impl<'a> RequestView<'a> {
     /// The [canonical](canonical_path()) path, computed once.
     pub fn path(&self) -> &str {
         self.path.get_or_init(|| canonical_path(self.uri.path()))
+    }
+
+    /// The request as a router may see it that takes dot segments for names. `None` if there are none,
+    /// or nobody has looked at the path, so that it cannot matter.
+    pub(crate) fn with_dot_segments(&self) -> Option<Self> {
+        match self.path.get() {
+            // A path without dot segments is hardly ever another than it was written.
+            Some(Cow::Owned(_)) => self.with_dot_segments_if_any(),
+            _ => None,
+        }
+    }
+
+    #[cold]
+    fn with_dot_segments_if_any(&self) -> Option<Self> {
+        let path = path_with_dot_segments(self.uri.path())?;
+        Some(Self { path: OnceCell::from(Cow::Owned(path)), ..*self })
     }
 
     /// The host that the request is for: the authority of its target or else its `Host` field, in

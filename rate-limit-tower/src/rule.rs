@@ -40,6 +40,15 @@ pub use asks::{MissingIdentity, Preflight};
 /// and as this layer sees them: inside a nested axum router, without its prefix. HEAD counts as
 /// GET for rules that do not name it.
 ///
+/// # Dot segments
+///
+/// Canonical paths have no `.` and `..` in them, but to routers such as axum's these are names like
+/// any other: `/compute/../a` reaches the handler of `/compute/{*job}`. So if a path has any, the
+/// rules for the form in which they stay apply together with those for the canonical one, be it the
+/// one for unmatched requests. A rule for both counts once. Such a request is exempt only if it is
+/// in both forms, blocked if it is in one, and costs as much as the dearer one. `matched_path` (with
+/// the feature `axum`) asks the router itself.
+///
 /// # Example: sign-in, and everything else
 ///
 /// ```
@@ -132,7 +141,8 @@ impl Rule {
     }
 
     /// Only this path, or one of several if called again. `{name}` stands for one segment, `{*name}`
-    /// at the end for all the rest, which has at least one segment.
+    /// at the end for all the rest, which has at least one segment. See [dot
+    /// segments](Self#dot-segments) for paths that have some.
     pub fn path(mut self, pattern: impl Into<String>) -> Self {
         self.paths.push(PathPattern::Path(pattern.into()));
         self

@@ -106,7 +106,21 @@ impl Rules {
                 matched.push(rule);
             }
         }
+        if let Some(with_dots) = request.with_dot_segments() {
+            self.add_matching(&with_dots, &mut matched);
+        }
         matched
+    }
+
+    /// Adds the rules that apply to what a router may see. Nobody knows which of both forms of a path
+    /// decides which handler is reached.
+    #[cold]
+    fn add_matching(&self, request: &RequestView<'_>, matched: &mut Matched) {
+        for rule in self.groups.iter().filter_map(|group| group.matching(request)) {
+            if !matched.contains(&rule) {
+                matched.push(rule);
+            }
+        }
     }
 
     /// The rule at a place.
@@ -231,7 +245,11 @@ impl ReadyRule {
         }
         let units = units.unwrap_or_else(|| match &self.asks.cost {
             Cost::Units(units) => *units,
-            Cost::From(cost) => cost(request),
+            Cost::From(cost) => {
+                let units = cost(request);
+                // The dearer form of the path, because the other would be the client's choice.
+                request.with_dot_segments().map_or(units, |it| units.max(cost(&it)))
+            }
         });
         match self.asks.policies.as_ref().and_then(|choose| choose(&identity, request)) {
             Some(chosen) => self.charge_each(place, identity, chosen.as_slice(), units, plan),

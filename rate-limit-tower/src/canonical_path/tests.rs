@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use proptest::prelude::*;
 
-use super::canonical_path;
+use super::{canonical_path, path_with_dot_segments};
 
 #[test]
 fn spellings() {
@@ -43,6 +43,23 @@ fn spellings() {
         ("/a;v=1", "/a;v=1"),
     ] {
         assert_eq!(canonical_path(spelling), canonical, "{spelling}");
+    }
+}
+
+#[test]
+fn spellings_with_dot_segments() {
+    for (spelling, with_dots) in [
+        ("/a/../b", Some("/a/../b")),
+        ("//a/%2E%2e//%62/", Some("/a/../b")),
+        ("/users/.", Some("/users/.")),
+        ("..", Some("/..")),
+        ("/a", None),
+        ("//a/", None),
+        ("/a/...", None),
+        ("/.hidden", None),
+        ("*", None),
+    ] {
+        assert_eq!(path_with_dot_segments(spelling).as_deref(), with_dots, "{spelling}");
     }
 }
 

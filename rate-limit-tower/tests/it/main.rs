@@ -20,6 +20,9 @@ mod counting;
 /// What is said aloud about how a program is put together.
 #[cfg(feature = "tracing")]
 mod diagnoses;
+/// Paths with dot segments.
+#[cfg(feature = "axum")]
+mod dot_segments;
 /// A store in a file.
 #[cfg(feature = "sqlite")]
 mod durable;

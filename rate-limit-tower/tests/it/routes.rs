@@ -65,10 +65,11 @@ fn what_reaches_no_handler_shares_the_unmatched_bucket() {
     let clock = ManualClock::new();
     let layer = limit(&clock)
         .rule(Rule::new("login").path("/login").policy(per_day(100)))
-        .rule(Rule::unmatched().policy(per_day(2)))
+        .rule(Rule::unmatched().policy(per_day(3)))
         .build()
         .unwrap();
     let mut service = layer.layer(Probe::default());
+    // To a router, the one with a dot segment may be another path, so it counts as both.
     let login = ["/login", "/login/", "//login", "/./login", "/login?x=1"];
     for path in login {
         assert_eq!(rule_of(&mut service, get(path)), "login", "{path}");
