@@ -61,6 +61,14 @@ impl<B> RateLimitBody<B> {
     }
 }
 
+/// The default of the inner service's body, as layers around this one make it for their own
+/// responses.
+impl<B: Default> Default for RateLimitBody<B> {
+    fn default() -> Self {
+        Self::inner(B::default(), None)
+    }
+}
+
 impl<B> Body for RateLimitBody<B>
 where
     B: Body,

@@ -1,6 +1,7 @@
 //! Where the layer stands among others: what the guide on the order of layers promises.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{Next, from_fn};
@@ -11,7 +12,9 @@ use rate_limit_tower::{
     ClientIdentity, EXPOSED_HEADERS, Key, MemoryRepository, RateLimitLayer, RateLimitPolicy, Rule,
 };
 use tokio::net::TcpListener;
+use tower::ServiceBuilder;
 use tower_http::cors::CorsLayer;
+use tower_http::timeout::TimeoutLayer;
 
 use crate::support::{Answer, Connection};
 
@@ -52,6 +55,22 @@ async fn preflight(connection: &mut Connection) -> Answer {
 
 fn hello() -> Router {
     Router::new().route("/", get(|| async { "hello" }))
+}
+
+/// Layers that answer by themselves do it with an empty body of the kind that they pass on.
+#[tokio::test]
+async fn inside_of_layers_that_answer_by_themselves_in_one_service_builder() {
+    let timeout =
+        TimeoutLayer::with_status_code(StatusCode::GATEWAY_TIMEOUT, Duration::from_secs(60));
+    let layers = ServiceBuilder::new().layer(cors()).layer(timeout).layer(limit(1));
+    let mut connection = server(hello().layer(layers)).await;
+    let answer = preflight(&mut connection).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.field("access-control-allow-origin")),
+        (200, ORIGIN)
+    );
+    let statuses = [ask(&mut connection).await, ask(&mut connection).await];
+    assert_eq!(statuses.map(|answer| answer.status.as_u16()), [200, 429]);
 }
 
 #[tokio::test]

@@ -111,6 +111,14 @@ fn the_body_of_a_rejection_says_how_long_it_is() {
 }
 
 /// A service without a body at all still composes; only reading the response needs a body.
+/// What a layer around this one answers by itself.
+#[test]
+fn a_default_body_is_that_of_the_inner_service() {
+    let body = RateLimitBody::<Full<Bytes>>::default();
+    assert!(body.is_end_stream());
+    assert_eq!(read(Response::new(body)), "");
+}
+
 #[test]
 fn a_response_without_a_body_type() {
     let inner = service_fn(async |_: Request<()>| Ok::<_, Infallible>(Response::new(())));
@@ -155,6 +163,7 @@ mod at_compile_time {
     fn is_sync<T: Sync>() {}
     fn is_clone<T: Clone>() {}
     fn is_debug<T: std::fmt::Debug>() {}
+    fn is_default<T: Default>() {}
     fn is_body_of_bytes<T: Body<Data = Bytes> + Send + 'static>() {}
     fn is_service<T, Q, B>()
     where
@@ -189,6 +198,7 @@ mod at_compile_time {
         is_debug::<RateLimit<Probe, Store>>();
         is_debug::<ResponseFuture<Probe, (), Store>>();
         is_debug::<RateLimitBody<Full<Bytes>>>();
+        is_default::<RateLimitBody<Full<Bytes>>>();
         is_send_and_static::<RateLimitLayer<Store>>();
         is_sync::<RateLimitLayer<Store>>();
     }
