@@ -22,8 +22,7 @@ use crate::settlement::{Ending, Open, Settlement};
 /// a decision is a large value to carry, and what remains and when it resets is as of then, however
 /// long the inner service takes.
 pub(crate) struct Decided<R> {
-    /// What the client is told; `None` if that is nothing.
-    limits: Option<LimitFields>,
+    limits: Telling,
     /// What outer layers are told; `None` if that is nothing.
     beside: Option<Beside>,
     /// Where the client stands under the policy closest to exhaustion, if any was asked.
@@ -31,6 +30,17 @@ pub(crate) struct Decided<R> {
     /// `None` if the charge stands in any case, and once it was decided what becomes of it. Boxed,
     /// because for most requests there is none.
     open: Option<Box<Open<R>>>,
+}
+
+/// What the client is told about its limits.
+#[derive(Default)]
+enum Telling {
+    /// Nothing, because no policy was asked.
+    #[default]
+    Nothing,
+    /// Nothing, and not by the inner service either.
+    Silence,
+    Fields(LimitFields),
 }
 
 /// A decision for outer layers, where they will look for it.
@@ -129,15 +139,15 @@ impl<R> Passing<'_, R> {
     pub(crate) fn on_its_way(self, matched: &Matched, shared: &Shared<R>) -> Decided<R> {
         let Self { decision, at, open, .. } = self;
         let standing = Standing::of(decision);
-        let limits = if shared.exposure(matched) == Exposure::None {
-            None
+        let limits = if standing.is_none() {
+            Telling::Nothing
+        } else if shared.exposure(matched) == Exposure::None {
+            Telling::Silence
         } else {
             let told = Told { at, stretch_permille: 0 };
-            shared.field_writer.of_limits(Limits {
-                decision,
-                told,
-                list: shared.rules.list(matched),
-            })
+            let list = shared.rules.list(matched);
+            let fields = shared.field_writer.of_limits(Limits { decision, told, list });
+            fields.map_or(Telling::Nothing, Telling::Fields)
         };
         let beside = shared.tells_outer_layers.then(|| shared.beside.with(decision));
         Decided { limits, beside, standing, open }
@@ -165,8 +175,13 @@ impl<R: RateLimitRepository + 'static> Decided<R> {
         if has_more_to_say(&response, self.standing) {
             return response;
         }
-        if let Some(limits) = self.limits.take() {
-            limits.put_into(response.headers_mut());
+        match std::mem::take(&mut self.limits) {
+            Telling::Fields(limits) => limits.put_into(response.headers_mut()),
+            // What another layer of this kind tells is for that layer to decide.
+            Telling::Silence if response.extensions().get::<Decision>().is_none() => {
+                headers::clear_limits(response.headers_mut());
+            }
+            Telling::Silence | Telling::Nothing => {}
         }
         if let Some(beside) = self.beside.take() {
             response.extensions_mut().extend(beside.0);

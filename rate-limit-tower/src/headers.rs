@@ -3,9 +3,10 @@
 //! # Fields that were there before
 //!
 //! Fields are written as a whole: those of one decision, in place of all that an inner service had
-//! written. Where layers are nested, those stay that are closer to exhaustion; and if the inner
-//! layer turned the request away, its own do. A `Retry-After` of an inner service always stays: a
-//! layer that lets a request pass has no wait to tell.
+//! written. A layer that exposes nothing removes them, unless another of these layers has written
+//! them. Where layers are nested, those stay that are closer to exhaustion; and if the inner layer
+//! turned the request away, its own do. A `Retry-After` of an inner service always stays: a layer
+//! that lets a request pass has no wait to tell.
 
 use http::header::{
     CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
@@ -168,7 +169,8 @@ pub(crate) fn write_no_store(fields: &mut HeaderMap) {
     fields.entry(CACHE_CONTROL).or_insert(NO_STORE);
 }
 
-fn clear_limits(fields: &mut HeaderMap) {
+/// Removes all fields about limits.
+pub(crate) fn clear_limits(fields: &mut HeaderMap) {
     for name in LIMIT_FIELDS {
         fields.remove(name);
     }

@@ -174,6 +174,31 @@ fn no_exposure_at_all() {
     assert!(has_no_limit_fields(ask(&mut layer.layer(Probe::default())).headers()));
 }
 
+/// T09: neither by what the inner service says. What a request under no policy is told of, this layer
+/// has no part in, and another layer says what it was told to say.
+#[test]
+fn no_exposure_by_the_inner_service_either() {
+    let clock = ManualClock::new();
+    let inner = Probe::default()
+        .with_field("x-ratelimit-limit", "5")
+        .with_field("ratelimit-policy", "\"secret\";q=5")
+        .with_field("retry-after", "7");
+    let rule = Rule::new("api").path("/api").policy(RateLimitPolicy::per_minute(9));
+    let layer = limit(&clock).rule(rule).exposure(Exposure::None).build().unwrap();
+    let mut service = layer.layer(inner);
+    let response = call_now(&mut service, get("/api")).unwrap();
+    assert!(has_no_limit_fields(response.headers()));
+    assert_eq!(field(response.headers(), "retry-after"), "7", "it speaks of no limit of ours");
+    let response = call_now(&mut service, get("/other")).unwrap();
+    assert_eq!(field(response.headers(), "x-ratelimit-limit"), "5");
+
+    let outer = limit(&clock).per_ip(RateLimitPolicy::per_minute(2)).exposure(Exposure::None);
+    let inner = limit(&clock).per_ip(RateLimitPolicy::per_minute(9).named("inner"));
+    let inner = inner.build().unwrap().layer(Probe::default());
+    let response = call_now(&mut outer.build().unwrap().layer(inner), get("/")).unwrap();
+    assert_eq!(number(response.headers(), "x-ratelimit-limit"), 9);
+}
+
 /// T09: neither does a ban tell that it is one.
 #[test]
 fn without_exposure_a_ban_looks_like_a_limit() {
