@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full};
 use rate_limit_core::conformance::doubles::{FailingRepository, SlowRepository};
 use rate_limit_core::{ManualClock, RepositoryErrorKind};
 use rate_limit_tower::{
-    RateLimitHandle, RateLimitLayer, RateLimitPolicy, RateLimitPolicyBuilder, Rule,
+    Key, RateLimitHandle, RateLimitLayer, RateLimitPolicy, RateLimitPolicyBuilder, Rule,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -89,6 +89,30 @@ fn only_the_rule_that_asks_for_it_gives_back() {
         .unwrap();
     let mut service = layer.layer(Probe::default());
     assert_eq!(statuses_of(&mut service, (0..4).map(|_| get("/"))), [200, 200, 200, 429]);
+}
+
+/// One policy on two keys is two buckets, of which one is given something back.
+#[test]
+fn only_the_key_that_asks_for_it_gets_back() {
+    let shared = Arc::new(per_day(2).named("api").build().unwrap());
+    let layer = limit(&ManualClock::new())
+        .rule(
+            Rule::new("user")
+                .group("user")
+                .key(Key::header("x-user"))
+                .policy(shared.clone())
+                .count_only(|response| !response.is_success()),
+        )
+        .rule(Rule::new("address").policy(shared))
+        .build()
+        .unwrap();
+    let mut service = layer.layer(Probe::default());
+    let requests = (0..3).map(|_| {
+        let mut request = get("/");
+        request.headers_mut().insert("x-user", "alice".parse().unwrap());
+        request
+    });
+    assert_eq!(statuses_of(&mut service, requests), [200, 200, 429]);
 }
 
 /// The response is there for nobody before the store has answered, and is not lost.

@@ -7,7 +7,8 @@ use http::Request;
 use rate_limit_core::conformance::doubles::FailingRepository;
 use rate_limit_core::{ManualClock, RepositoryErrorKind};
 use rate_limit_tower::{
-    FailureMode, RateLimitLayer, RateLimitLayerBuilder, RateLimitPolicy, RateLimitPolicyBuilder,
+    AccessLists, FailureMode, Network, RateLimitLayer, RateLimitLayerBuilder, RateLimitPolicy,
+    RateLimitPolicyBuilder,
 };
 use tower::Layer;
 
@@ -90,6 +91,20 @@ fn a_successor_says_nothing_again() {
         }
     });
     assert_eq!(said(&lines), [("RL007", "ERROR"), ("RL001", "ERROR")]);
+}
+
+/// A list of networks needs addresses, whoever's buckets are charged.
+#[test]
+fn a_missing_address_is_noticed_where_only_a_list_needs_it() {
+    let network = Network::new("203.0.113.0".parse().unwrap(), 24).unwrap();
+    let send = |builder: RateLimitLayerBuilder<Store>| {
+        let layer = builder.global(hundred()).build().unwrap();
+        call_now(&mut layer.layer(Probe::default()), Request::new(())).unwrap();
+    };
+    let clock = ManualClock::new();
+    let lines = listening(|| send(limit(&clock).access(AccessLists::new().block_network(network))));
+    assert_eq!(said(&lines), [("RL001", "ERROR")]);
+    assert_eq!(said(&listening(|| send(limit(&clock)))), []);
 }
 
 #[test]

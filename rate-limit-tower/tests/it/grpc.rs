@@ -41,6 +41,7 @@ fn a_denial_is_a_valid_response_with_a_hint_when_to_retry() {
     assert_eq!(response.status(), 200);
     assert_eq!(field(response.headers(), "content-type"), "application/grpc");
     assert_eq!(field(response.headers(), "grpc-retry-pushback-ms"), "15000");
+    assert_eq!(field(response.headers(), "cache-control"), "no-store");
     assert!(response.body().is_end_stream(), "trailers only");
     let status = status(&response);
     assert_eq!(status.code(), tonic::Code::ResourceExhausted);

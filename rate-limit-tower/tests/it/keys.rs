@@ -1,8 +1,8 @@
 //! Whose bucket.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderValue, Request};
@@ -156,6 +156,30 @@ fn what_a_missing_identity_means_is_a_choice() {
         assert_eq!(statuses_of(&mut service, (0..3).map(|_| get("/"))), expected, "{choice:?}");
         let known = (0..2).map(|_| with("x-user", b"alice"));
         assert_eq!(statuses_of(&mut service, known), [200, 429]);
+    }
+}
+
+/// Who is let through or turned away in any case is not asked who it is.
+#[test]
+fn nobody_misses_the_identity_of_a_client_that_is_exempt_or_blocked() {
+    let everywhere = Network::new("0.0.0.0".parse().unwrap(), 0).unwrap();
+    let rule = || {
+        Rule::new("api")
+            .key(Key::header("x-user"))
+            .policy(per_day(1))
+            .on_missing_identity(MissingIdentity::Reject)
+    };
+    let builder = || limit(&ManualClock::new());
+    for (builder, expected) in [
+        (builder().access(AccessLists::new().exempt_network(everywhere)).rule(rule()), 200),
+        (builder().access(AccessLists::new().block_network(everywhere)).rule(rule()), 403),
+        (builder().exempt(|_| true).rule(rule()), 200),
+        (builder().block(|_| true).rule(rule()), 403),
+        (builder().rule(rule().block(|_| true)), 403),
+        (builder().rule(rule()), 400),
+    ] {
+        let mut service = builder.build().unwrap().layer(Probe::default());
+        assert_eq!(statuses_of(&mut service, [get("/")]), [expected]);
     }
 }
 
@@ -346,16 +370,40 @@ fn the_first_key_that_is_there() {
     assert!(clash.is_err(), "the address is one of the keys");
 }
 
+/// Finds somebody of that name.
+struct Named(&'static str);
+#[async_trait]
+impl IdentityLookup for Named {
+    async fn identify(&self, _: RequestHead) -> Result<Option<ClientIdentity>, BoxError> {
+        Ok(Some(ClientIdentity::user(self.0)?))
+    }
+}
+
+/// Also one that was asked in vain, because another key had found somebody before.
+#[test]
+fn an_answer_that_is_not_needed_is_nobody_elses() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let charged = seen.clone();
+    let first = Key::first_of([Key::header("x-user"), Key::lookup(Named("one"))]);
+    let rule = Rule::new("api")
+        .key(Key::all_of([first, Key::lookup(Named("two"))]))
+        .policy(per_day(9))
+        .policies_for(move |client, _| {
+            charged.lock().unwrap().push(client.clone());
+            None
+        });
+    let layer = limit(&ManualClock::new()).rule(rule).build().unwrap();
+    let mut service = layer.layer(Probe::default());
+    statuses_of(&mut service, [with("x-user", b"alice"), get("/")]);
+    let pair = |one| ClientIdentity::all_of(&[one, ClientIdentity::user("two").unwrap()]).unwrap();
+    let alice = ClientIdentity::custom("x-user", "alice").unwrap();
+    let expected = [pair(alice), pair(ClientIdentity::user("one").unwrap())];
+    assert_eq!(*seen.lock().unwrap(), expected);
+}
+
 /// A look-up that nobody needs any more must not answer for another key.
 #[test]
 fn every_lookup_answers_for_its_own_key() {
-    struct Named(&'static str);
-    #[async_trait]
-    impl IdentityLookup for Named {
-        async fn identify(&self, _: RequestHead) -> Result<Option<ClientIdentity>, BoxError> {
-            Ok(Some(ClientIdentity::user(self.0)?))
-        }
-    }
     let lookup = |name| Key::lookup(Named(name));
     let mut service = keyed(Key::all_of([
         Key::first_of([Key::header("x-user"), Key::all_of([lookup("one"), lookup("two")])]),

@@ -250,6 +250,16 @@ fn preflights_count_unless_they_are_skipped() {
         let mut service = plain.build().unwrap().layer(Probe::default());
         let options = (0..2).map(|_| send("OPTIONS", "/"));
         assert_eq!(statuses_of(&mut service, options), [200, 429], "not a preflight");
+        // Any client can write that field into any request.
+        let mut plain = limit(&clock).rule(Rule::new("api").policy(per_day(1)).preflight(choice));
+        plain = plain.clock(clock.clone());
+        let mut service = plain.build().unwrap().layer(Probe::default());
+        let claims = (0..2).map(|_| {
+            let mut request = get("/");
+            request.headers_mut().insert("access-control-request-method", "PUT".parse().unwrap());
+            request
+        });
+        assert_eq!(statuses_of(&mut service, claims), [200, 429], "no preflight either");
     }
 }
 

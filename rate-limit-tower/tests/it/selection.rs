@@ -315,6 +315,20 @@ fn a_response_of_ones_own() {
 }
 
 #[test]
+fn a_response_of_ones_own_is_not_kept_unless_it_says_so() {
+    let layer = limit(&ManualClock::new())
+        .per_ip(RateLimitPolicy::per_minute(1))
+        .reject_with(|_, _| Response::new(Bytes::from_static(b"later")))
+        .build()
+        .unwrap();
+    let mut service = layer.layer(Probe::default());
+    call_now(&mut service, get("/")).unwrap();
+    let response = call_now(&mut service, get("/")).unwrap();
+    assert_eq!(field(response.headers(), "cache-control"), "no-store");
+    assert_eq!(read(response), "later");
+}
+
+#[test]
 fn the_default_response_can_be_changed() {
     let layer = limit(&ManualClock::new())
         .per_ip(RateLimitPolicy::per_minute(1))
