@@ -28,7 +28,8 @@ pub enum LayerError {
     DuplicatePolicy {
         /// The name.
         policy: String,
-        /// Whose buckets both charge: `per IP` or `global`.
+        /// Whose buckets both charge: how their key is called, such as `per IP`, `global` or
+        /// `` per `x-tenant` ``.
         key: String,
     },
     /// Two rules have the same name.
