@@ -79,6 +79,11 @@ impl FixedWindow {
     pub const fn alignment(&self) -> Alignment {
         self.alignment
     }
+
+    /// When the window ends.
+    fn end(&self, state: &FixedWindowState) -> Timestamp {
+        state.start.plus_nanos(self.window_nanos)
+    }
 }
 
 impl BucketRule for FixedWindow {
@@ -93,6 +98,11 @@ impl BucketRule for FixedWindow {
     }
 
     fn bring_up_to_date(&self, state: &mut FixedWindowState, now: Timestamp) -> Healed {
+        if state.used == 0 {
+            // Stores may have forgotten it, and nobody is to notice whether they have.
+            *state = self.fresh(now);
+            return Healed::No;
+        }
         if state.start > now {
             // The clock was set back. The window starts over now instead of lasting until the
             // clock has caught up, and keeps what was used.
@@ -112,7 +122,7 @@ impl BucketRule for FixedWindow {
         if units <= self.remaining(state, now) {
             return Wait::Now;
         }
-        Wait::nanos(self.full_at(state).nanos_since(now))
+        Wait::nanos(self.end(state).nanos_since(now))
     }
 
     fn charge(&self, state: &mut FixedWindowState, now: Timestamp, units: u64) -> Timestamp {
@@ -154,11 +164,12 @@ impl BucketRule for FixedWindow {
         if state.used == 0 && self.alignment == Alignment::FirstRequest {
             return 0;
         }
-        self.full_at(state).nanos_since(now)
+        self.end(state).nanos_since(now)
     }
 
+    /// A window of which nothing is used is as good as a fresh one, however long it still lasts.
     fn full_at(&self, state: &FixedWindowState) -> Timestamp {
-        state.start.plus_nanos(self.window_nanos)
+        if state.used == 0 { state.start } else { self.end(state) }
     }
 
     fn capacity(&self) -> u64 {
@@ -201,7 +212,10 @@ impl BucketRule for FixedWindow {
     #[inline]
     fn unpack(&self, packed: PackedState) -> Option<FixedWindowState> {
         let [used, _] = packed.counts();
-        let start = packed.full_at.minus_nanos(self.window_nanos);
+        let start = match used {
+            0 => packed.full_at,
+            _ => packed.full_at.minus_nanos(self.window_nanos),
+        };
         Some(FixedWindowState { start, used })
     }
 }

@@ -36,6 +36,43 @@ fn missing_parts(limit: u64, window: Duration, requests: u64) -> i128 {
     (actual - ideal) * 10_000_000_000 / ideal
 }
 
+/// Stores drop what is as good as new first, so a bucket that owes nothing must not look like a debtor:
+/// in none of the forms in which stores keep it, and at no moment of a window.
+#[test]
+fn what_was_given_back_is_as_good_as_new_at_once() {
+    let ten = || RateLimitPolicy::per_minute(10);
+    for builder in [
+        ten().token_bucket(),
+        ten().fixed_window(),
+        ten().aligned_window(),
+        ten().sliding_window(),
+        ten().sliding_log(),
+    ] {
+        let policy = policy(builder);
+        let algorithm = policy.algorithm();
+        let now = Timestamp::from_nanos(617_000_000_000);
+        let mut state = algorithm.fresh(now);
+        let charged = algorithm.charge(&mut state, now, 4);
+        assert!(algorithm.full_at(&state) > now, "{policy} owes four units");
+        assert_eq!(algorithm.refund(&mut state, now, charged, 4, 4), 4);
+        assert!(algorithm.full_at(&state) <= now, "{policy} owes nothing: {state:?}");
+        let Some(packed) = algorithm.pack(&state) else {
+            continue;
+        };
+        assert!(packed.full_at <= now, "{policy}: {packed:?}");
+        assert_eq!(algorithm.unpack(packed), Some(state), "{policy} is read as it was written");
+    }
+}
+
+/// An aligned window ends when it ends, whoever used it.
+#[test]
+fn an_unused_aligned_window_tells_its_end() {
+    let aligned = policy(RateLimitPolicy::per_minute(10).aligned_window());
+    let now = Timestamp::from_nanos(617_000_000_000);
+    let state = aligned.algorithm().fresh(now);
+    assert_eq!(aligned.algorithm().reset_nanos(&state, now), 43_000_000_000);
+}
+
 /// Case A02: the rates that break limiters which divide too early.
 #[test]
 fn a02_rates_that_do_not_divide() {

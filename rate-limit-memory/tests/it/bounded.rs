@@ -197,23 +197,34 @@ fn charging_again_protects_a_bucket() {
 #[test]
 fn a_refunded_bucket_goes_first() {
     use rate_limit_core::{Adjustment, Change};
-    let store = store(&ManualClock::new(), CAP);
-    let policy = policy(RateLimitPolicy::per_hour(1_000));
-    let charges = Charges::one(Charge::new(user(0), policy.clone(), 900));
-    let charged = acquire(&store, &charges).get(0).and_then(|outcome| outcome.charged).unwrap();
-    (1..CAP / 2).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
-    assert_eq!(store.stats().taken, CAP / 2);
-    let back = Adjustment {
-        identity: user(0),
-        policy: policy.clone(),
-        charged,
-        units: 900,
-        change: Change::Refund(900),
-    };
-    block_on(store.settle(&[back].into_iter().collect())).unwrap();
-    assert_eq!(store.stats().taken, CAP / 2 - 1);
-    assert!(ask(&store, user(CAP), &policy, 1));
-    assert_eq!(store.stats().evicted_in_debt, 0);
+    let thousand = || RateLimitPolicy::per_hour(1_000);
+    for builder in [
+        thousand().token_bucket(),
+        thousand().fixed_window(),
+        thousand().aligned_window(),
+        thousand().sliding_window(),
+        thousand().sliding_log(),
+    ] {
+        let store = store(&ManualClock::new(), CAP);
+        let policy = policy(builder);
+        let charges = Charges::one(Charge::new(user(0), policy.clone(), 900));
+        let charged = acquire(&store, &charges).get(0).and_then(|outcome| outcome.charged).unwrap();
+        (1..CAP / 2).for_each(|number| assert!(ask(&store, user(number), &policy, 1)));
+        let in_debt = || store.stats().taken + store.stats().aside;
+        assert_eq!(in_debt(), CAP / 2, "{policy}");
+        let back = Adjustment {
+            identity: user(0),
+            policy: policy.clone(),
+            charged,
+            units: 900,
+            change: Change::Refund(900),
+        };
+        block_on(store.settle(&[back].into_iter().collect())).unwrap();
+        assert_eq!(in_debt(), CAP / 2 - 1, "{policy}");
+        assert_eq!(block_on(store.reset(&user(0), &policy)).unwrap(), Reset::Nothing, "{policy}");
+        assert!(ask(&store, user(CAP), &policy, 1));
+        assert_eq!(store.stats().evicted_in_debt, 0, "{policy}");
+    }
 }
 
 /// Case M07: what a flood left behind is cleared by traffic on other keys.

@@ -59,6 +59,10 @@ local function fixed(is_aligned, base_s, base_n)
                 return touch(k, window)
             end
         end
+        if count[k] == 0 then
+            -- Nothing is used: as good as no state.
+            return begin(k)
+        end
         local s, n = elapsed(k, base_s, base_n)
         if s < 0 then
             -- The clock was set back: the window starts over and keeps what was used.
@@ -90,7 +94,7 @@ local function fixed(is_aligned, base_s, base_n)
 
     function window.save(k)
         local value = instant(at_s[k], at_n[k]) .. pack('>I4', count[k])
-        put(k, value, left_ms(k, 1, base_s, base_n))
+        put(k, value, left_ms(k, count[k] == 0 and 0 or 1, base_s, base_n))
     end
 
     return window

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    ApiKeyDigest, Charge, Charges, ClientIdentity, DocumentName, DocumentRepository, Expected,
-    ManualClock, Outcome, PenaltyLadder, RateLimitAdministration, RateLimitPolicy,
-    RateLimitRepository, RepositoryErrorKind, Wait,
+    Adjustment, ApiKeyDigest, Change, Charge, Charges, ClientIdentity, DocumentName,
+    DocumentRepository, Expected, ManualClock, Outcome, PenaltyLadder, RateLimitAdministration,
+    RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Wait,
 };
 use rate_limit_redis::IdentityForm;
 use redis::Commands;
@@ -310,6 +310,34 @@ fn corrupt_ladders_ban_nobody() {
         let _: () = connection.set(key.expect("a place on the ladder"), &value).unwrap();
         clock.advance(Duration::from_secs(60));
         assert!(!ask(&store, &who, &laddered, 1).is_violated(), "{value:?}");
+        server.command(&["FLUSHALL"]).unwrap();
+    }
+}
+
+/// A bucket that owes nothing is not kept as if it did: the server drops first what ends first.
+#[test]
+fn what_was_given_back_ends_at_once() {
+    let server = RedisServer::start().unwrap();
+    let store = Stores::at(server.url()).built(|builder| builder);
+    let mut connection = server.administrator().unwrap();
+    for policy in &every_kind(5) {
+        let who = ClientIdentity::user("refunded").unwrap();
+        let charged = ask(&store, &who, policy, 5).charged.unwrap();
+        let back = Adjustment {
+            identity: who,
+            policy: policy.clone(),
+            charged,
+            units: 5,
+            change: Change::Refund(5),
+        };
+        let settled = block_on(store.settle(&[back].into_iter().collect())).unwrap();
+        assert!(settled.total().returned >= 4, "{policy}: {settled:?}");
+        let longest = keys(&mut connection)
+            .iter()
+            .filter_map(|key| connection.pttl::<_, i64>(key).ok())
+            .max();
+        // A token bucket may owe a unit that time had begun to give back.
+        assert!(longest.unwrap_or(0) <= 13_000, "{policy}: {longest:?} ms");
         server.command(&["FLUSHALL"]).unwrap();
     }
 }

@@ -2,7 +2,8 @@ use std::time::Duration;
 
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
-    Charge, Charges, ManualClock, RateLimitPolicy, RateLimitRepository, RepositoryErrorKind,
+    Adjustment, Change, Charge, Charges, ManualClock, RateLimitPolicy, RateLimitRepository,
+    RepositoryErrorKind,
 };
 use rate_limit_sqlite::SqliteRepository;
 
@@ -74,6 +75,38 @@ fn what_is_as_good_as_new_goes_before_any_debt() {
     }
     let stats = store.stats();
     assert_eq!((stats.taken, stats.evicted_in_debt), (CAP, 0), "{stats:?}");
+}
+
+/// A bucket whose units were given back is as good as new and goes before any that is in debt.
+#[test]
+fn a_refunded_bucket_goes_first() {
+    let ten = || RateLimitPolicy::per_hour(10);
+    for builder in [
+        ten().token_bucket(),
+        ten().fixed_window(),
+        ten().aligned_window(),
+        ten().sliding_window(),
+        ten().sliding_log(),
+    ] {
+        let (folder, clock) = (Folder::new(), ManualClock::new());
+        let store = small(&folder, &clock);
+        let policy = policy(builder);
+        for number in 0..CAP {
+            let who = user(number.try_into().unwrap());
+            let charged = ask(&store, &who, &policy, 1).charged.unwrap();
+            if number % 2 == 0 {
+                let change = Change::Refund(1);
+                let (identity, policy) = (who, policy.clone());
+                let back = Adjustment { identity, policy, charged, units: 1, change };
+                block_on(store.settle(&[back].into_iter().collect())).unwrap();
+            }
+        }
+        for number in 0..CAP / 2 {
+            ask(&store, &user((CAP + number).try_into().unwrap()), &policy, 1);
+        }
+        let stats = store.stats();
+        assert_eq!((stats.taken, stats.evicted_in_debt), (CAP, 0), "{policy}: {stats:?}");
+    }
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl Fixed {
     pub(super) fn catch_up(&mut self, rule: FixedRule, now: i128) -> Option<i128> {
         self.rule = rule;
         let open = self.open.as_mut()?;
+        if open.begin > now && open.used == 0 {
+            // Nothing is used, so nothing is left of it.
+            self.open = None;
+            return None;
+        }
         if open.begin > now {
             // Set back beyond its beginning, the window begins anew and keeps its count.
             self.opened += 1;
@@ -77,7 +82,8 @@ impl Counter for Fixed {
         };
         let returned = units.min(charged).min(open.used);
         open.used -= returned;
-        if open.used == 0 && self.rule.alignment == Alignment::FirstRequest {
+        let is_on_grid = open.begin.rem_euclid(self.rule.window) == 0;
+        if open.used == 0 && (self.rule.alignment == Alignment::FirstRequest || !is_on_grid) {
             // Nobody has taken anything, so the next one to do so is the first.
             self.open = None;
         }
