@@ -160,7 +160,8 @@ impl PenaltyLadder {
             state.strikes = 0;
             state.since = now;
         }
-        state.strikes += 1;
+        // What a store has read may be any number.
+        state.strikes = state.strikes.saturating_add(1);
         if state.strikes < self.strikes {
             return None;
         }
@@ -235,6 +236,17 @@ mod tests {
         assert_eq!(ladder().strike(&mut state, at(110)), None, "the first window has ended");
         assert_eq!(ladder().strike(&mut state, at(119)), Some(60 * SECOND));
         assert_eq!(PenaltyLadder::banned_nanos(&state, at(119)), 60 * SECOND);
+    }
+
+    /// Stores pass on what they have read.
+    #[test]
+    fn counts_that_cannot_be_lead_to_a_ban() {
+        let now = Timestamp::from_nanos(1_000 * SECOND);
+        let (strikes, level) = (u32::MAX, u32::MAX);
+        let mut state = LadderState { strikes, level, since: now, banned_until: now };
+        ladder().heal(&mut state, now);
+        assert_eq!(ladder().strike(&mut state, now), Some(600 * SECOND));
+        assert_eq!((state.strikes, state.level), (0, u32::MAX));
     }
 
     #[test]

@@ -233,6 +233,30 @@ mod tests {
         assert_eq!(full_at(&stored.bytes), ladder.forgotten_at(&state));
     }
 
+    /// Damage may leave any count behind. The next strike is one too many, and core says so.
+    #[test]
+    fn counts_on_a_ladder_that_cannot_be_lead_to_a_ban() {
+        use rate_limit_core::{
+            Charge, ClientIdentity, Now, PolicyVerdict, Record, Wait, evaluate_one,
+        };
+        let ladder = PenaltyLadder::after(3, Duration::from_secs(60));
+        let login = RateLimitPolicy::per_minute(1).penalty(ladder).build().unwrap();
+        let at = Timestamp::from_nanos(600_000_000_000);
+        let state = LadderState {
+            strikes: u32::MAX,
+            level: u32::MAX,
+            since: at,
+            banned_until: Timestamp::ORIGIN,
+        };
+        let stored = Stored::ladder(&ladder, &state);
+        let mut record = Record { ladder: read_ladder(&stored.bytes), ..Record::EMPTY };
+        let too_much = Charge::new(ClientIdentity::GLOBAL, login.into(), 2);
+        let outcome = evaluate_one(&too_much, &mut record, Now { monotonic: at, utc: at });
+        assert_eq!((outcome.verdict, outcome.wait), (PolicyVerdict::Ban, Wait::Never));
+        let left = record.ladder.unwrap();
+        assert_eq!((left.strikes, left.level), (0, u32::MAX));
+    }
+
     /// Neither a lock-out nor an open door, and never a panic.
     #[test]
     fn damaged_bytes_are_full_debt_for_one_refill() {

@@ -42,7 +42,8 @@ local function load_ladder(k)
         s, n = instant_at(value, 9)
         end_s, end_n = instant_at(value, 17)
     end
-    if not n or not end_n then
+    -- All ones would tell the program that there was no value.
+    if not n or not end_n or sub(value, 1, 8) == ABSENT then
         -- Corrupt: nobody is banned for what cannot be read.
         values[k] = ABSENT .. ABSENT .. ABSENT
         return
@@ -103,7 +104,9 @@ function strike(k, ladder)
     end
     local left = level_left(k, ladder)
     local ban = ladder[math.min(left + 1, #ladder)]
-    strikes[k], level[k], since_s[k], since_n[k] = 0, left + 1, now_s, now_n
+    -- The highest level there is stays the highest: it is kept in four bytes.
+    strikes[k], level[k] = 0, math.min(left + 1, 4294967295)
+    since_s[k], since_n[k] = now_s, now_n
     until_s[k], until_n[k] = plus(now_s, now_n, ban[1], ban[2])
     return true
 end

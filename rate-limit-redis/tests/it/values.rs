@@ -7,8 +7,8 @@ use std::time::Duration;
 use rate_limit_core::conformance::block_on;
 use rate_limit_core::{
     Adjustment, ApiKeyDigest, Change, Charge, Charges, ClientIdentity, DocumentName,
-    DocumentRepository, Expected, ManualClock, Outcome, PenaltyLadder, RateLimitAdministration,
-    RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Wait,
+    DocumentRepository, Expected, ManualClock, Outcome, PenaltyLadder, PolicyVerdict,
+    RateLimitAdministration, RateLimitPolicy, RateLimitRepository, RepositoryErrorKind, Wait,
 };
 use rate_limit_redis::IdentityForm;
 use redis::Commands;
@@ -312,6 +312,55 @@ fn corrupt_ladders_ban_nobody() {
         assert!(!ask(&store, &who, &laddered, 1).is_violated(), "{value:?}");
         server.command(&["FLUSHALL"]).unwrap();
     }
+}
+
+/// Counts on a ladder that no policy leads to: the next strike is one too many, the highest level
+/// stays the highest, and the script and the program that reads what it has read agree.
+#[test]
+fn counts_on_a_ladder_that_cannot_be_lead_to_a_ban() {
+    const MINUTE: u64 = 60_000_000_000;
+    let server = RedisServer::start().unwrap();
+    let stores = Stores::at(server.url());
+    let mut connection = server.administrator().unwrap();
+    let who = ClientIdentity::user("unlucky").unwrap();
+    let later = [0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0];
+    let login = |strikes| {
+        let ladder = PenaltyLadder::after(strikes, Duration::from_secs(60));
+        let ladder = ladder.up_to(Duration::from_secs(600));
+        let login = RateLimitPolicy::per_minute(1).named("login").penalty(ladder);
+        Arc::new(login.build().unwrap())
+    };
+    let mut put = |store: &OnRuntime, login: &Policy, value: [[u8; 8]; 3]| {
+        server.command(&["FLUSHALL"]).unwrap();
+        (0..2).for_each(|_| _ = ask(store, &who, login, 1));
+        let is_ladder = |key: &Vec<u8>| key.windows(3).any(|it| it == b"pl/");
+        let key = keys(&mut connection).into_iter().find(is_ladder).unwrap();
+        let _: () = connection.set(&key, value.concat()).unwrap();
+        key
+    };
+
+    // The strikes of a window that begins in the future, and thus now.
+    let (clock, third) = (ManualClock::new(), login(3));
+    let store = stores.fresh(&clock);
+    put(&store, &third, [[0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0], later, [0; 8]]);
+    let banned = ask(&store, &who, &third, 1);
+    assert_eq!((banned.verdict, banned.wait), (PolicyVerdict::Ban, Wait::After(MINUTE)));
+
+    // The same on the highest level: what cannot be told from nothing is nothing.
+    let store = stores.fresh(&clock);
+    put(&store, &third, [[0xff; 8], later, [0; 8]]);
+    assert_eq!(ask(&store, &who, &third, 1).verdict, PolicyVerdict::Deny);
+
+    // The highest level, after the longest ban there is.
+    let first = login(1);
+    let store = stores.fresh(&clock);
+    let key = put(&store, &first, [[0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff], [0; 8], later]);
+    let banned = ask(&store, &who, &first, 1);
+    assert_eq!((banned.verdict, banned.wait), (PolicyVerdict::Ban, Wait::After(10 * MINUTE)));
+    clock.advance(Duration::from_nanos(10 * MINUTE));
+    assert_eq!(ask(&store, &who, &first, 2).verdict, PolicyVerdict::Ban, "one strike");
+    let value: Vec<u8> = server.administrator().unwrap().get(&key).unwrap();
+    assert_eq!(value[..8], [0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
 }
 
 /// A bucket that owes nothing is not kept as if it did: the server drops first what ends first.
