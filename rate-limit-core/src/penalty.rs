@@ -193,17 +193,10 @@ impl PenaltyLadder {
     }
 
     fn ban_nanos(&self, level: u32) -> u64 {
-        let mut ban_nanos = self.first_nanos.min(self.max_nanos);
-        if self.factor > 1 {
-            // At most 63 rounds: a factor of two or more passes any `u64` in that many.
-            for _ in 0..level {
-                if ban_nanos >= self.max_nanos {
-                    break;
-                }
-                ban_nanos = ban_nanos.saturating_mul(u64::from(self.factor));
-            }
-        }
-        ban_nanos.min(self.max_nanos)
+        // A power takes as many steps as the level has bits; a ladder may be asked before its policy
+        // has checked it, and then nothing bounds how long a ban takes to reach the longest.
+        let growth = u64::from(self.factor.max(1)).saturating_pow(level);
+        self.first_nanos.saturating_mul(growth).min(self.max_nanos)
     }
 }
 
@@ -236,6 +229,19 @@ mod tests {
         assert_eq!(ladder().strike(&mut state, at(110)), None, "the first window has ended");
         assert_eq!(ladder().strike(&mut state, at(119)), Some(60 * SECOND));
         assert_eq!(PenaltyLadder::banned_nanos(&state, at(119)), 60 * SECOND);
+    }
+
+    /// Ladders are checked with their policy, and can be asked before: no level takes four billion
+    /// rounds to find out.
+    #[test]
+    fn a_ban_that_does_not_grow_is_found_at_once() {
+        // The compiler is not to find out that there is nothing to do.
+        let (empty, level) = std::hint::black_box((ladder().first_ban(Duration::ZERO), u32::MAX));
+        for level in (level - 9)..=level {
+            assert_eq!(empty.ban(level), Duration::ZERO);
+        }
+        assert_eq!(ladder().growing_by(1).ban(level), Duration::from_secs(60));
+        assert_eq!(ladder().growing_by(0).ban(level), Duration::from_secs(60));
     }
 
     /// Stores pass on what they have read.
