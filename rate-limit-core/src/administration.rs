@@ -27,7 +27,9 @@ pub trait RateLimitAdministration: Send + Sync {
         policy: &RateLimitPolicy,
     ) -> Result<Standing, RepositoryError>;
 
-    /// Makes a client's bucket under a policy full, and lifts its ban and forgets its strikes.
+    /// Makes a client's bucket under a policy full, and forgets its place on the penalty ladder: the
+    /// ban is lifted, strikes and level are gone. So also if the policy is in shadow mode now, where
+    /// its ladder does not count: the ban would be back as soon as the policy decides again.
     ///
     /// # Errors
     ///
@@ -40,7 +42,8 @@ pub trait RateLimitAdministration: Send + Sync {
 
     /// Up to `limit` of the buckets that are in debt, in an order that stays the same between
     /// calls, beginning after `after`. Buckets that come or go meanwhile may or may not be listed;
-    /// all others are, exactly once.
+    /// all others are, exactly once. Places on penalty ladders are no buckets: whoever is banned and
+    /// owes nothing is not listed, and [`peek`](Self::peek) tells the ban.
     ///
     /// # Errors
     ///
@@ -80,9 +83,9 @@ impl Standing {
 /// Whether there was anything to reset.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Reset {
-    /// The bucket was full already.
+    /// The bucket was full, and its owner not on the penalty ladder.
     Nothing,
-    /// The bucket was in debt or its owner banned.
+    /// The bucket was in debt, or its owner had strikes, a ban, or a level left from one.
     Restored,
 }
 

@@ -13,6 +13,7 @@ use rate_limit_core::{
 use crate::group::{Group, SLOTS, Tag};
 use crate::repository::MemoryRepository;
 use crate::room::Debts;
+use crate::side::Aside;
 use crate::store::Store;
 use crate::sync::Backoff;
 
@@ -36,7 +37,7 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
         identity: &ClientIdentity,
         policy: &RateLimitPolicy,
     ) -> Result<Reset, RepositoryError> {
-        let was_in_debt = self.store.reset(&self.place(identity, policy));
+        let was_in_debt = self.store.reset(&self.whole_place(identity, policy));
         Ok(if was_in_debt { Reset::Restored } else { Reset::Nothing })
     }
 
@@ -59,7 +60,7 @@ impl<C: Clock> RateLimitAdministration for MemoryRepository<C> {
 }
 
 impl<C: Clock> Store<C> {
-    /// All buckets and places on ladders that are in debt.
+    /// All buckets that are in debt.
     fn listed(&self) -> Vec<ListedBucket> {
         let now = self.now(TimeAxis::Utc);
         let mut listed = Vec::new();
@@ -70,6 +71,9 @@ impl<C: Clock> Store<C> {
         self.for_each_in_debt(now, &mut list);
         self.side.for_each(|shard| {
             for (key, entry) in shard.entries() {
+                if matches!(entry.aside, Aside::Ladder(_)) {
+                    continue;
+                }
                 let nanos = entry.forgettable_at.nanos_since(now.monotonic);
                 if nanos > 0 {
                     list(key.into(), nanos);

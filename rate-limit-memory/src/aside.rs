@@ -111,7 +111,7 @@ fn shard_of<'s>(shards: &'s mut LockedShards<'_>, place: &Place<'_>) -> Option<&
 }
 
 impl<C: Clock> Store<C> {
-    /// Removes what is kept for `place`. Returns whether any of it was in debt.
+    /// Removes what is kept for `place`. Returns whether any of it said anything still.
     pub(crate) fn reset(&self, place: &Place<'_>) -> bool {
         let mut shards = self.side.lock(SmallVec::from_iter([place.shard]));
         let now = self.now(place.policy.axis());

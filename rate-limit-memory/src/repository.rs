@@ -90,6 +90,18 @@ impl<C: Clock> MemoryRepository<C> {
         self.store.place(self.keys.digest(identity), policy)
     }
 
+    /// All that is kept of a client under a policy: also the place on a ladder that does not count
+    /// while the policy is in shadow mode.
+    pub(crate) fn whole_place<'a>(
+        &self,
+        identity: &ClientIdentity,
+        policy: &'a RateLimitPolicy,
+    ) -> Place<'a> {
+        let digest = self.keys.digest(identity);
+        let ladder = policy.penalty().map(|_| digest.ladder(policy));
+        Place { ladder, ..self.store.place(digest, policy) }
+    }
+
     /// The digest of an identity after `last`, the one before it with its digest. The policies of one
     /// rule share an identity, which is then hashed once.
     #[allow(clippy::inline_always, reason = "measured: a twentieth of a decision on two policies")]

@@ -36,7 +36,7 @@ impl RateLimitAdministration for RedisRepository {
         Ok(Standing::of_asking(outcome))
     }
 
-    /// A bucket exists while it is in debt, so whatever there was to remove was in debt.
+    /// A key exists while it says something, so whatever there was to remove did.
     async fn reset(
         &self,
         identity: &ClientIdentity,

@@ -39,7 +39,7 @@ impl RateLimitAdministration for SqliteRepository {
         identity: &ClientIdentity,
         policy: &RateLimitPolicy,
     ) -> Result<Reset, RepositoryError> {
-        let (place, axis) = (self.place(identity, policy), policy.axis());
+        let (place, axis) = (self.whole_place(identity, policy), policy.axis());
         self.worker().ask(move |session| session.reset(place, axis).map(Ok)).await
     }
 
@@ -99,7 +99,7 @@ impl Session {
             let id = BucketId(Key::from(row.get::<_, [u8; 16]>(0)?).id());
             let (axis, bytes): (i64, Vec<u8>) = (row.get(1)?, row.get(2)?);
             let nanos = stored::full_at(&bytes).nanos_since(on(axis, now));
-            if nanos > 0 {
+            if nanos > 0 && !stored::is_ladder(&bytes) {
                 let forgotten_after = Duration::from_nanos(nanos);
                 page.buckets.push(ListedBucket { id, forgotten_after });
             }

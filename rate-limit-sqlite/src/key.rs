@@ -52,13 +52,20 @@ impl KeyRing {
         Owner(self.hasher.hash(identity.as_bytes()).as_u128())
     }
 
-    /// The rows of `owner` under `policy`.
+    /// The rows of `owner` under `policy`, as far as they count.
     pub(crate) fn place(&self, owner: Owner, policy: &RateLimitPolicy) -> Place {
+        let whole = self.whole_place(owner, policy);
+        Place { ladder: whole.ladder.filter(|_| policy.striking_penalty().is_some()), ..whole }
+    }
+
+    /// All rows of `owner` under `policy`: also the place on a ladder that does not count while the
+    /// policy is in shadow mode.
+    pub(crate) fn whole_place(&self, owner: Owner, policy: &RateLimitPolicy) -> Place {
         // The name contains the format, so a state of another meaning is another row.
         let bits = self.hasher.hash(policy.bucket_name().as_bytes()).as_u128();
         let (bucket, ladder) = (bits & LOWER_HALF, bits >> 64);
         let key = |bits: u128| Key((owner.0 ^ bits).to_be_bytes());
-        let has_ladder = policy.striking_penalty().is_some();
+        let has_ladder = policy.penalty().is_some();
         Place { bucket: key(bucket), ladder: has_ladder.then(|| key(ladder)) }
     }
 }

@@ -98,8 +98,8 @@ impl SqliteRepository {
         &self.shared.worker
     }
 
-    pub(crate) fn place(&self, identity: &ClientIdentity, policy: &RateLimitPolicy) -> Place {
-        self.shared.keys.place(self.shared.keys.owner(identity), policy)
+    pub(crate) fn whole_place(&self, identity: &ClientIdentity, policy: &RateLimitPolicy) -> Place {
+        self.shared.keys.whole_place(self.shared.keys.owner(identity), policy)
     }
 
     /// The rows of all buckets. The policies of one rule share an identity, which is then hashed

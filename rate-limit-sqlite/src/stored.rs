@@ -137,9 +137,14 @@ fn full_debt(algorithm: &Algorithm, now: Timestamp) -> BucketState {
     }
 }
 
+/// Whether a row is a place on a penalty ladder, and no bucket.
+pub(crate) fn is_ladder(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&LADDER)
+}
+
 /// Reads a place on a penalty ladder. What is none counts as no strikes and no ban.
 pub(crate) fn read_ladder(bytes: &[u8]) -> Option<LadderState> {
-    let mut rest = Reader(bytes.get(HEAD..).filter(|_| bytes.first() == Some(&LADDER))?);
+    let mut rest = Reader(bytes.get(HEAD..).filter(|_| is_ladder(bytes))?);
     let (strikes, level) = (rest.count()?, rest.count()?);
     let (since, banned_until) = (rest.instant()?, rest.instant()?);
     rest.0.is_empty().then_some(LadderState { strikes, level, since, banned_until })

@@ -8,7 +8,8 @@ use super::{SECOND, Scenario};
 use crate::administration::Reset;
 use crate::conformance::executor::block_on;
 use crate::conformance::trial::{ensure, equal, policy, user};
-use crate::policy::RateLimitPolicy;
+use crate::outcome::PolicyVerdict;
+use crate::policy::{Mode, RateLimitPolicy};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -60,6 +61,60 @@ pub(super) const SCENARIOS: &[Scenario] = &[
                 block_on(operator.reset(&who, &laddered))?;
             }
             Ok(())
+        },
+    },
+    Scenario {
+        name: "administration.resetting_a_shadow_lifts_the_ban",
+        promise: "a reset under a policy that only watches lifts the ban that it gave when it decided",
+        body: |trial| {
+            let Some((store, operator)) = trial.administered() else {
+                return Ok(());
+            };
+            let who = user("pardoned")?;
+            let enforced = policy(laddered())?;
+            provoke(&store, &who, &enforced)?;
+            let shadow = enforced.in_mode(Mode::Shadow);
+            equal("reset", block_on(operator.reset(&who, &shadow))?, Reset::Restored)?;
+            store.admitted(&who, &enforced, 1)?;
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "administration.strikes_are_something_to_reset",
+        promise: "strikes alone are something to reset, also where the bucket is full",
+        body: |trial| {
+            let Some((store, operator)) = trial.administered() else {
+                return Ok(());
+            };
+            let who = user("impatient")?;
+            let laddered = policy(laddered())?;
+            for _ in 0..3 {
+                // More than there will ever be: a strike, and no debt.
+                let denied = store.denied(&who, &laddered, 2)?;
+                equal("the first strike", denied.verdict, PolicyVerdict::Deny)?;
+                equal("reset", block_on(operator.reset(&who, &laddered))?, Reset::Restored)?;
+                equal("reset again", block_on(operator.reset(&who, &laddered))?, Reset::Nothing)?;
+            }
+            Ok(())
+        },
+    },
+    Scenario {
+        name: "administration.listing_names_buckets_alone",
+        promise: "a debtor with strikes is listed once, as the bucket that is in debt",
+        body: |trial| {
+            let Some((store, operator)) = trial.administered() else {
+                return Ok(());
+            };
+            let laddered = policy(laddered())?;
+            for name in ["one", "other"] {
+                let who = user(name)?;
+                store.admitted(&who, &laddered, 1)?;
+                store.denied(&who, &laddered, 1)?;
+            }
+            let limit = NonZeroUsize::new(10).unwrap_or(NonZeroUsize::MIN);
+            let page = block_on(operator.list(None, limit))?;
+            equal("listed", page.buckets.len(), 2)?;
+            equal("the next page", page.next, None)
         },
     },
     Scenario {
