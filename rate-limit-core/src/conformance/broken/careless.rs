@@ -170,6 +170,10 @@ impl CarelessRepository {
         } else if charges || (self.makes(Mistake::ChargesOnDenial) && !allowed) {
             case.record.bucket_changed = true;
             policy.algorithm().add(bucket, at, case.units.min(policy.capacity()));
+        } else if self.makes(Mistake::LosesPartsOfUnits) && case.remaining_before == 0 {
+            // Full debt, as if the bucket had been looked at for the first time just now.
+            case.record.bucket_changed = true;
+            policy.algorithm().add(bucket, at, 1);
         }
     }
 

@@ -30,6 +30,7 @@ pub(super) enum Mistake {
     IgnoresPolicyName,
     KeysByLimit,
     KeysByNameOnly,
+    LosesPartsOfUnits,
     MixesDocuments,
     MixesKinds,
     NeverSettles,
@@ -70,6 +71,11 @@ pub(super) const TABLE: &[Broken] = {
         // Under contention.
         broken(ReadsThenWrites, "reads, then writes", "contention.exactly_the_burst"),
         broken(DecidesThenCharges, "decides, then charges", "contention.crossed_orders"),
+        broken(
+            LosesPartsOfUnits,
+            "forgets at each denial what time has given back of a unit",
+            "contention.while_time_passes",
+        ),
         // Several policies.
         broken(ChargesOneByOne, "charges one before it tests the next", "several.all_or_nothing"),
         broken(AsksOnlyTheFirstPolicy, "lets the first policy decide", "several.all_or_nothing"),
