@@ -6,6 +6,14 @@
 //! future; time passing needs no update at all. The instant only moves forward, so a stale clock
 //! can never refill the bucket.
 //!
+//! # Changed limits
+//!
+//! The instant means the same under every burst and rate: what is owed is owed in time. That is the
+//! used share as long as the time to full, `burst · interval`, stays the same: after 60 of 100 per
+//! minute, 80 of 200 per minute are left. Otherwise the share changes: 10 of 10 per minute owe a
+//! minute, which is 1 of 10 per hour, and 1 of 10 per hour owes six minutes, which is full debt under
+//! 10 per minute, where no bucket owes more than one.
+//!
 //! # Rounding
 //!
 //! The interval is `window / limit` rounded **up** to whole nanoseconds, once, when the policy is

@@ -29,6 +29,27 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         },
     },
     Scenario {
+        name: "versions.a_token_bucket_keeps_what_it_owes_in_time",
+        promise: "token bucket: a debt of a minute is a minute under every version, so 10 of 10 per \
+                  minute are 1 of 10 per hour, and 1 of 10 per hour is all of 10 per minute",
+        body: |trial| {
+            let (store, who) = (trial.store(), user("steady")?);
+            let minute = policy(RateLimitPolicy::per_minute(10))?;
+            let hour = policy(RateLimitPolicy::per_hour(10))?;
+            store.admitted(&who, &minute, 10)?;
+            let seen = store.standing(&who, &hour)?;
+            equal("left of 10 per hour", seen.remaining, 9)?;
+            equal("reset", seen.reset_nanos, 60 * SECOND)?;
+            store.denied(&who, &minute, 1)?;
+
+            let other = user("steady too")?;
+            store.admitted(&other, &hour, 1)?;
+            let denied = store.denied(&other, &minute, 1)?;
+            equal("left of 10 per minute", denied.remaining, 0)?;
+            equal("wait", denied.wait, Wait::After(6 * SECOND))
+        },
+    },
+    Scenario {
         name: "versions.windows_keep_the_used_count",
         promise: "windows and log: 60 used, then limit 200: 140 left; limit 50: 0 left",
         body: |trial| {
