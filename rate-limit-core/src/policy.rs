@@ -94,7 +94,7 @@ struct BucketName {
 }
 
 impl RateLimitPolicy {
-    /// At most `limit` units per second.
+    /// At most `limit` units per second. See [`per`](Self::per) for what is accepted.
     ///
     /// ```
     /// # use rate_limit_core::RateLimitPolicy;
@@ -107,7 +107,7 @@ impl RateLimitPolicy {
         Self::per(limit, Duration::from_secs(1))
     }
 
-    /// At most `limit` units per minute.
+    /// At most `limit` units per minute. See [`per`](Self::per) for what is accepted.
     ///
     /// ```
     /// # use rate_limit_core::RateLimitPolicy;
@@ -120,7 +120,7 @@ impl RateLimitPolicy {
         Self::per(limit, Duration::from_secs(60))
     }
 
-    /// At most `limit` units per hour.
+    /// At most `limit` units per hour. See [`per`](Self::per) for what is accepted.
     ///
     /// ```
     /// # use rate_limit_core::RateLimitPolicy;
@@ -134,7 +134,8 @@ impl RateLimitPolicy {
     }
 
     /// At most `limit` units per 24 hours. For the calendar day in UTC, add
-    /// [`aligned_window`](RateLimitPolicyBuilder::aligned_window).
+    /// [`aligned_window`](RateLimitPolicyBuilder::aligned_window). See [`per`](Self::per) for what is
+    /// accepted.
     ///
     /// ```
     /// # use rate_limit_core::RateLimitPolicy;
@@ -148,6 +149,11 @@ impl RateLimitPolicy {
     }
 
     /// At most `limit` units per `window`.
+    ///
+    /// Accepted are limits of 1 to 4,294,967,295 units (10,000 for a
+    /// [log](RateLimitPolicyBuilder::sliding_log)), windows of one microsecond to [366
+    /// days](MAX_WINDOW), at most 1,000,000 units per second, and bursts that refill within a hundred
+    /// years. Anything else is an error of [`build`](RateLimitPolicyBuilder::build).
     ///
     /// ```
     /// # use rate_limit_core::RateLimitPolicy;
@@ -272,8 +278,8 @@ impl RateLimitPolicy {
     /// The share of this policy that one of `nodes` processes enforces by itself while the shared
     /// store is away: capacity and rate divided by `nodes`, the capacity rounded up to at least 1.
     ///
-    /// `nodes = 0` counts as 1. An interval between two tokens that would exceed a century counts
-    /// as a century.
+    /// `nodes = 0` counts as 1. A share of less than one token a century is one token a century: its
+    /// limit is then 1 and its window a hundred years.
     #[must_use]
     pub fn share_of(&self, nodes: u32) -> Self {
         let nodes = u64::from(nodes.max(1));
@@ -281,6 +287,9 @@ impl RateLimitPolicy {
         // A token bucket has a rate besides its capacity. Dividing the rate by stretching the window
         // keeps it exact; a window's limit is its capacity.
         let (limit, window_nanos) = match algorithm {
+            Algorithm::TokenBucket(bucket) if bucket.interval_nanos() == MAX_TIME_TO_FULL_NANOS => {
+                (1, MAX_TIME_TO_FULL_NANOS)
+            }
             Algorithm::TokenBucket(_) => (self.limit, self.window_nanos.saturating_mul(nodes)),
             _ => (algorithm.capacity(), self.window_nanos),
         };

@@ -30,8 +30,9 @@ use crate::time::Timestamp;
 
 /// A burst of tokens, refilled one at a time at a steady rate.
 ///
-/// Built by [`RateLimitPolicy`](crate::RateLimitPolicy); `burst · interval` is at most a hundred
-/// years, so none of the products below can overflow.
+/// Built by [`RateLimitPolicy`](crate::RateLimitPolicy). `burst · interval` is at most a hundred
+/// years, and in a [share](crate::RateLimitPolicy::share_of), whose burst is rounded up, at most two
+/// hundred, so none of the products below can overflow.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct TokenBucket {
     burst: u64,
@@ -51,7 +52,7 @@ pub struct TokenBucketState {
 }
 
 impl TokenBucket {
-    /// Neither may be zero, and their product at most [`MAX_TIME_TO_FULL_NANOS`].
+    /// Neither may be zero, and their product at most twice [`MAX_TIME_TO_FULL_NANOS`].
     const fn new(burst: u64, interval_nanos: u64) -> Self {
         Self {
             burst,

@@ -72,7 +72,8 @@ impl RateLimitPolicyBuilder {
         self
     }
 
-    /// Names the policy. The name is part of every bucket's key.
+    /// Names the policy: 1 to 64 of the characters `A-Z a-z 0-9 _ - . :`, and `default` unless named.
+    /// The name is part of every bucket's key.
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self

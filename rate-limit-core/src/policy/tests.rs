@@ -105,6 +105,20 @@ fn a_share_divides_burst_and_rate_and_rounds_the_burst_up() {
     assert_eq!((share.burst(), share.interval_nanos()), (34, 3 * 600_000_000));
     assert_eq!(policy.share_of(3).capacity_window(), Duration::from_millis(61_200), "34 · 1.8 s");
     assert_eq!(policy.share_of(0), policy);
+    // A share of next to nothing is one unit a century, and says so.
+    let century = Duration::from_nanos(MAX_TIME_TO_FULL_NANOS);
+    for limit in [1, 10] {
+        let share = RateLimitPolicy::per(limit, YEAR).build().expect("valid").share_of(65_535);
+        let Algorithm::TokenBucket(bucket) = share.algorithm().clone() else {
+            panic!("a share keeps its algorithm");
+        };
+        assert_eq!(bucket.time_to_full_nanos(), MAX_TIME_TO_FULL_NANOS);
+        assert_eq!(share.capacity_window(), century, "{share}");
+        assert_eq!((share.limit(), share.window()), (1, century));
+    }
+    // Rounding the burst up can nearly double the time to full, and no more.
+    let share = RateLimitPolicy::per(1, YEAR).burst(99).build().expect("valid").share_of(98);
+    assert_eq!(share.capacity_window(), 196 * YEAR);
     let slow = RateLimitPolicy::per(1, YEAR).build().expect("valid").share_of(u32::MAX);
     assert_eq!(slow.capacity(), 1);
     let window = RateLimitPolicy::per_minute(5).fixed_window().build().expect("valid");
