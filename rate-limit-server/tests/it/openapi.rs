@@ -151,6 +151,68 @@ fn answers_are_as_they_are_described() {
     }
 }
 
+/// Whoever checks questions by the description before they are sent sends all that is accepted.
+#[test]
+fn what_is_accepted_is_described() {
+    let (server, _files) = server();
+    let description = description(&server);
+    let validator = |schema: &str| {
+        let mut root = json!({ "$ref": format!("#/components/schemas/{schema}") });
+        root["components"] = description["components"].clone();
+        jsonschema::validator_for(&root).unwrap()
+    };
+    let mut questions = vec![
+        json!({ "tenantId": "t".repeat(10_000), "key": "k", "limit": 1, "windowSeconds": 60 }),
+        json!({ "tenantId": "t", "key": "k".repeat(65_000), "limit": 1, "windowSeconds": 60 }),
+        json!({ "tenantId": "t", "key": "k", "limit": 4_294_967_295_u32, "windowSeconds": 86_400 }),
+    ];
+    let long = "x".repeat(2_000);
+    let by_rule = |identity: Value, request: Value| json!({ "rule": "api", "identity": identity, "request": request });
+    for (identity, request) in [
+        (json!({}), json!({ "path": "/Users/a.b?x=1" })),
+        (json!({}), json!({ "path": format!("/{long}"), "method": "M-SEARCH" })),
+        (json!({}), json!({ "host": "Example.COM:8443", "method": "get" })),
+        (json!({ "apiKey": "a key with blanks" }), json!({ "host": "[::1]:80" })),
+        (json!({ "tenant": long, "tier": long, "claims": { "org": long } }), json!({})),
+        (json!({ "headers": { "X-A_b": format!("{long} ") } }), json!({ "path": "/" })),
+    ] {
+        let mut identity = identity;
+        identity["user"] = json!(long);
+        questions.push(by_rule(identity, request));
+    }
+    for byte in 0..=0x7f_u8 {
+        let text = format!("a{}b", byte as char);
+        let user = || json!({ "user": "u" });
+        questions.push(by_rule(user(), json!({ "path": format!("/{text}") })));
+        questions.push(by_rule(user(), json!({ "path": format!("/?{text}") })));
+        questions.push(by_rule(user(), json!({ "host": text })));
+        questions.push(by_rule(user(), json!({ "method": text })));
+        questions.push(by_rule(json!({ "user": "u", "apiKey": text }), json!({})));
+        questions.push(by_rule(json!({ "user": "u", "headers": { text: "a" } }), json!({})));
+    }
+    let (ad_hoc, rule) = (validator("AdHocQuestion"), validator("RuleQuestion"));
+    let mut accepted = 0;
+    for question in questions {
+        let answer = server.post("/check", &question.to_string());
+        let validator = if question.get("rule").is_some() { &rule } else { &ad_hoc };
+        if matches!(answer.status, 200 | 429) {
+            accepted += 1;
+            assert!(validator.is_valid(&question), "{:.200}", question.to_string());
+        }
+    }
+    assert!(accepted > 500, "{accepted}");
+    let block = validator("NewBlock");
+    for body in [
+        json!({ "user": long, "reason": "r".repeat(200) }),
+        json!({ "ip": "2001:DB8::/32" }),
+        json!({ "apiKey": long }),
+    ] {
+        let answer = server.administer("POST /rate_limit/blocks", &[], &body.to_string());
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        assert!(block.is_valid(&body), "{:.200}", body.to_string());
+    }
+}
+
 /// The examples of questions are questions.
 #[test]
 fn the_examples_are_answered() {
