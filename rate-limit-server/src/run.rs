@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rate_limit_config::{
     ApplyError, Configuration, ConfiguredLayer, Environment, Reloader, SharedStore, StoreKind,
@@ -28,6 +29,9 @@ use crate::{banner, following, logging, metrics, routes, stores};
 /// The version of the configuration with which the server starts.
 const FIRST: u64 = 1;
 
+/// How long threads have at the end for what they have begun, such as to write what was counted.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+
 /// Runs the server until it is told to stop, or only checks the rules file.
 ///
 /// # Errors
@@ -51,7 +55,10 @@ pub fn run(arguments: Arguments) -> Result<(), ServerError> {
     logging::begin(arguments.log);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(ServerError::Runtime)?;
-    runtime.block_on(serve(arguments, sources, configuration, token))
+    let ended = runtime.block_on(serve(arguments, sources, configuration, token));
+    // A thread that reads a file on a file server that is away never ends.
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended
 }
 
 /// The variables of the process, and what the arguments say in their place.

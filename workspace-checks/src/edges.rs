@@ -203,6 +203,7 @@ pub const ROOMS: [Room; 7] = [
             "hyper-util",
             "metrics",
             "metrics-exporter-prometheus",
+            "percent-encoding",
             "serde",
             "serde_json",
             "sha2",
