@@ -101,7 +101,7 @@ async fn serve(
     let reloader = reloader(&rules, &sources);
     tokio::spawn(reloader.reload_on_hangup().map_err(ServerError::Runtime)?);
     // Nothing is watched any more once this is dropped.
-    let _watch = watch(&reloader, &sources);
+    let watch = watch(&reloader, &sources);
     let admission = Admission::new(token, Reach::of(address)).map_err(ApplyError::from)?;
     let service = Service::new(Parts {
         rules,
@@ -132,6 +132,8 @@ async fn serve(
     };
     banner::print(address, &shown);
     serving::serve(listener, routes::routes(service), ids, bounds, stop).await;
+    // Whoever watches the file may be reading it, and is not waited for.
+    tokio::task::spawn_blocking(move || drop(watch));
     Ok(())
 }
 
