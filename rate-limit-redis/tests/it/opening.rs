@@ -60,6 +60,8 @@ fn answers_are_awaited_in_any_runtime_and_in_none() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let store = runtime.block_on(open(&server.url()));
     let charges = three_per_hour();
+    // One unit stays taken, so that there is something to reset.
+    block_on(store.acquire(&charges)).unwrap();
     let outcomes = block_on(store.acquire(&charges)).unwrap();
     let outcome = outcomes.get(0).unwrap();
     let charge = charges.iter().next().unwrap();
